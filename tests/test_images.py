@@ -1,0 +1,159 @@
+"""Loading a picture: whatever it is given as, uint8 RGB, upright, comes out."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from nnstyle import InputError
+from nnstyle.images import load_image
+
+from .pictures import bomb, noise, turned
+
+SIDES = {"min_dims": 2, "max_dims": 2, "max_side": 40}
+ORIENTATION = 274  # the EXIF tag
+
+
+def saved(path, image, **options):
+    """Write an array or a PIL image to `path`, and return the path."""
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["photo.png", "photo.tif", "photo.webp"])
+@pytest.mark.parametrize("channels", [3, None], ids=["colour", "grey"])
+def test_a_picture_is_turned_as_its_exif_orientation_says(tmp_path, orientation, name, channels):
+    stored, exif = noise(40, 56, channels), Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = saved(tmp_path / name, stored, exif=exif, **({"lossless": True} if name.endswith("webp") else {}))
+    expected = turned(np.array(Image.fromarray(stored).convert("RGB")), orientation)
+    np.testing.assert_array_equal(load_image(path), expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_jpeg_is_turned_too(tmp_path, orientation):
+    stored = np.kron(noise(4, 6), np.ones((8, 8, 1), np.uint8))  # a colour for each block of the JPEG
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = saved(tmp_path / "photo.jpg", stored, exif=exif, quality=95, subsampling=0)
+    difference = load_image(path).astype(int) - turned(stored, orientation)
+    assert abs(difference).max() <= 4
+
+
+@pytest.mark.parametrize("name", ["photo.png", "photo.webp"])
+def test_a_broken_exif_block_costs_the_orientation_not_the_picture(tmp_path, name):
+    path = saved(tmp_path / name, noise(40, 56), exif=b"Exif\0\0no such thing", lossless=True)
+    with pytest.warns(UserWarning, match="orientation cannot be read"):
+        np.testing.assert_array_equal(load_image(path), noise(40, 56))
+
+
+@given(arrays.arrays(np.uint8, arrays.array_shapes(**SIDES).map(lambda shape: (*shape, 3))))
+def test_a_uint8_array_is_taken_as_it_is(array):
+    np.testing.assert_array_equal(load_image(array), array)
+
+
+@given(arrays.arrays(np.float32, arrays.array_shapes(**SIDES).map(lambda shape: (*shape, 3)), elements=st.floats(0, 1, width=32)))
+def test_floats_from_0_to_1_are_rounded_to_the_nearest_of_256_values(array):
+    loaded = load_image(array)
+    assert loaded.shape == array.shape and loaded.dtype == np.uint8
+    assert abs(loaded - 255 * array).max() <= 0.501
+
+
+@given(arrays.arrays(np.uint8, arrays.array_shapes(**SIDES)))
+def test_a_grey_array_gets_three_equal_channels(array):
+    np.testing.assert_array_equal(load_image(array), np.stack([array] * 3, axis=-1))
+
+
+def test_views_of_arrays_are_read_in_their_own_order():
+    array = noise(40, 56)
+    for view in (array[::-1], array[:, ::-2], array.swapaxes(0, 1), array[..., ::-1]):
+        np.testing.assert_array_equal(load_image(view), view)
+
+
+def test_what_is_given_is_left_alone():
+    array = noise(40, 56)
+    image = Image.fromarray(array)
+    image.getexif()[ORIENTATION] = 6
+    load_image(image)[:] = 0
+    load_image(array)[:] = 0
+    np.testing.assert_array_equal(np.array(image), noise(40, 56))
+    np.testing.assert_array_equal(array, noise(40, 56))
+    assert image.getexif()[ORIENTATION] == 6
+
+
+def test_a_pil_image_is_turned_like_a_file():
+    image = Image.fromarray(noise(40, 56))
+    image.getexif()[ORIENTATION] = 6
+    np.testing.assert_array_equal(load_image(image), turned(noise(40, 56), 6))
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.tif", "film.png", "film.webp"])
+def test_the_first_frame_of_an_animation_is_taken(tmp_path, name):
+    frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
+    options = {"lossless": True} if name.endswith("webp") else {}
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
+    np.testing.assert_array_equal(load_image(tmp_path / name), np.full((40, 40, 3), (255, 0, 0)))
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((40, 40, 2), np.uint8), r"\(40, 40, 2\)"),
+        (np.zeros((1, 40, 40, 3), np.uint8), r"\(1, 40, 40, 3\)"),
+        (np.zeros((0, 40, 3), np.uint8), r"\(0, 40, 3\)"),
+        (np.full((40, 40), 1.5), "from 0 to 1"),
+        (np.full((40, 40), -0.1), "from 0 to 1"),
+        (np.full((40, 40), np.nan), "from 0 to 1"),
+        (np.zeros((40, 40), np.int64), "int64"),
+        (np.zeros((40, 40), bool), "bool"),
+        (None, "a picture is"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused(array, words):
+    with pytest.raises(InputError, match=words):
+        load_image(array)
+
+
+def write_bad_picture(path, kind):
+    """Make a file that is wrong in one way."""
+    good = io.BytesIO()
+    Image.fromarray(noise(64, 64)).save(good, path.suffix[1:].replace("jpg", "jpeg").replace("tif", "tiff"))
+    contents = {"empty": b"", "text": b"a picture, if you close your eyes\n", "bomb": bomb()}
+    path.write_bytes(contents.get(kind, good.getvalue()[: good.tell() * 2 // 3]))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("x.png", "empty", "not a picture"),
+        ("x.png", "text", "not a picture"),
+        ("x.png", "bomb", "million pixels"),
+        *((f"x.{ending}", "truncated", "may be damaged") for ending in ("png", "jpg", "tif", "webp", "bmp")),
+    ],
+)
+def test_a_file_that_is_no_whole_picture_is_refused_by_name(tmp_path, name, kind, words):
+    write_bad_picture(tmp_path / name, kind)
+    with pytest.raises(InputError, match=f"{tmp_path / name}.*{words}"):
+        load_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("missing.png", "does not exist"), (".", "is a folder"), ("x" * 300, "File name too long"), ("zero\0byte", "not exist")],
+    ids=["missing", "folder", "long name", "zero byte"],
+)
+def test_a_path_without_a_file_is_refused(tmp_path, name, words):
+    with pytest.raises(InputError, match=words):
+        load_image(str(tmp_path / name))
+
+
+def test_a_damaged_pil_image_is_refused_like_a_file():
+    file = io.BytesIO()
+    Image.fromarray(noise(64, 64)).save(file, "PNG")
+    with Image.open(io.BytesIO(file.getvalue()[:4000])) as image, pytest.raises(InputError, match="may be damaged"):
+        load_image(image)
