@@ -1,0 +1,83 @@
+"""SciPy's L-BFGS-B <-> image."""
+
+import sys
+
+import numpy as np
+import scipy.optimize
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss became NaN or infinite."""
+
+
+def minimize(objective, start, iterations, bounds=None, callback=None):
+    """Lower `objective` from the image `start` by L-BFGS, as many iterations as asked.
+
+    SciPy works on a flat float64 vector, the network on an image of its own type; this
+    function stands between them.
+
+    L-BFGS-B (Byrd, Lu, Nocedal and Zhu, 1995) ends a run on its own when a step gains
+    relatively little or when the gradient is small. Pictures still improve then, so both
+    tests are off. What remains is a line search that finds no lower point, because
+    float32 losses are grainy: then it starts anew from where it stands, with its memory
+    of past steps forgotten, and gives up only when that does not move either.
+
+    Parameters
+    ----------
+    objective : callable
+        Image -> (loss, gradient), the gradient an array like the image.
+    start : array, shape (H, W, 3)
+    iterations : int
+    bounds : (low, high), optional
+        Smallest and largest allowed value, each a number or an array that broadcasts to
+        the image. Costs time in every iteration: see the README.
+    callback : callable, optional
+        Called after each iteration with (image, loss). The image is the best so far.
+
+    Returns
+    -------
+    image : array like `start`
+    reason : str
+        Why it ended.
+
+    Raises
+    ------
+    NotFiniteError
+        If the loss or its gradient is NaN or infinite at any point that is tried.
+    """
+
+    def on_vector(vector):
+        loss, gradient = objective(vector.reshape(start.shape).astype(start.dtype))
+        if not (np.isfinite(loss) and np.isfinite(gradient).all()):
+            raise NotFiniteError("the loss or its gradient became infinite or NaN")
+        return loss, gradient.astype(np.float64).ravel()
+
+    def on_iteration(intermediate_result):  # SciPy looks at this very name
+        if callback:
+            image = intermediate_result.x.reshape(start.shape).astype(start.dtype)
+            callback(image, intermediate_result.fun)
+
+    vector, done, reason = start.astype(np.float64).ravel(), 0, "all iterations done"
+    while done < iterations:
+        result = scipy.optimize.minimize(
+            on_vector,
+            vector,
+            method="L-BFGS-B",
+            jac=True,
+            bounds=flat_bounds(bounds, start.shape),
+            callback=on_iteration,
+            options={"maxiter": iterations - done, "maxfun": sys.maxsize, "ftol": 0, "gtol": 0},
+        )
+        vector, done = result.x, done + result.nit
+        if result.nit == 0:
+            reason = f"no lower loss was found ({result.message})"
+            break
+    return vector.reshape(start.shape).astype(start.dtype), reason
+
+
+def flat_bounds(bounds, shape):
+    """SciPy's form of `bounds` for a flattened image."""
+    if bounds is None:
+        return None
+    low, high = (np.broadcast_to(limit, shape).ravel() for limit in bounds)
+    return scipy.optimize.Bounds(low, high)

@@ -1,0 +1,95 @@
+"""Everything that decides what a stylization looks like, in one place, with its defaults."""
+
+import math
+import numbers
+from dataclasses import dataclass, replace
+
+from .errors import InputError
+
+# The default beta for each pixel of the picture. Equation (1) sums over positions while (4)
+# averages, so at a constant beta a larger picture would be less of a painting.
+BETA_PER_PIXEL = 1000
+FIRST_IMAGES = ("content", "noise", "style")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a stylization.
+
+    Attributes
+    ----------
+    size : int
+        Long edge of the picture, px. The style image is scaled to the same.
+    iterations : int
+        Of L-BFGS. The paper does not say how many it took.
+    alpha, beta : float
+        Weights of the content and the style loss in equation (7). Without a beta, it is
+        1000 times the number of pixels. The paper's alpha / beta is 1e-5 to 1e-2.
+    tv_weight : float
+        Above 0, noise is penalised. The paper has no such term.
+    content_layers, style_layers : tuple of str
+        The paper's: conv4_2, and conv1_1 .. conv5_1.
+    layer_weights : tuple of float, optional
+        w_l in equation (5), one for each style layer. The paper's: all equal, sum 1.
+    first_image : "content", "noise" or "style"
+        The paper starts from white noise.
+    seed : int
+        Of the noise.
+    pooling : "max" or "average"
+        VGG was trained with max; for making images the paper prefers average, and so do we:
+        strokes become bolder and noise disappears.
+    bounded : bool
+        Keep pixels between 0 and 255 during the optimization, not only at its end.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+    """
+
+    size: int = 512
+    iterations: int = 300
+    alpha: float = 1.0
+    beta: float | None = None
+    tv_weight: float = 0.0
+    content_layers: tuple = ("conv4_2",)
+    style_layers: tuple = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    layer_weights: tuple | None = None
+    first_image: str = "content"
+    seed: int = 0
+    pooling: str = "average"
+    bounded: bool = False
+
+    def __post_init__(self):
+        for name in ("content_layers", "style_layers"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if not getattr(self, name):
+                raise InputError(f"{name} must name at least one layer")
+        if self.layer_weights is None:
+            count = len(self.style_layers)
+            object.__setattr__(self, "layer_weights", (1 / count,) * count)
+        self._check_numbers()
+        self._check_choices()
+
+    def _check_numbers(self):
+        for name, smallest in (("size", 32), ("iterations", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or value < smallest:
+                raise InputError(f"{name} must be a whole number, at least {smallest}, not {value}")
+        weights = {"alpha": self.alpha, "beta": self.beta or 0, "tv_weight": self.tv_weight}
+        weights |= {f"the layer weight of {layer}": w for layer, w in zip(self.style_layers, self.layer_weights)}
+        for name, value in weights.items():
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{name} must be a finite number, not negative, not {value}")
+
+    def _check_choices(self):
+        if len(self.layer_weights) != len(self.style_layers):
+            raise InputError(f"{len(self.style_layers)} style layers need as many layer weights, not {len(self.layer_weights)}")
+        if self.alpha == self.beta == 0:
+            raise InputError("alpha and beta are both 0: there is nothing to optimize")
+        if self.first_image not in FIRST_IMAGES:
+            raise InputError(f"first_image must be one of {', '.join(FIRST_IMAGES)}, not {self.first_image!r}")
+
+    def for_picture(self, height, width):
+        """These settings with beta decided for a picture of this size."""
+        return self if self.beta is not None else replace(self, beta=float(BETA_PER_PIXEL * height * width))

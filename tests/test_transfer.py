@@ -1,0 +1,102 @@
+"""`stylize` from end to end, small."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nnstyle
+from nnstyle import Network, Settings, stylize
+from nnstyle.optimizer import minimize
+from nnstyle.transfer import Objective
+
+from .tiny import tiny_weights
+
+SMALL = {"size": 40, "iterations": 4}
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Two smooth random pictures of different shapes."""
+    rng = np.random.default_rng(2)
+    coarse = [rng.integers(0, 256, size=shape, dtype=np.uint8) for shape in ((6, 8, 3), (9, 7, 3))]
+    return [np.array(Image.fromarray(c).resize((size, 64), Image.Resampling.BICUBIC)) for c, size in zip(coarse, (80, 52))]
+
+
+def test_the_result_is_a_picture_with_one_record_an_iteration(pictures):
+    result = stylize(*pictures, **SMALL)
+    assert result.image.shape == (32, 40, 3) and result.image.dtype == np.uint8
+    assert [record.iteration for record in result.losses] == [1, 2, 3, 4]
+    totals = [record.total for record in result.losses]
+    assert totals == sorted(totals, reverse=True) and totals[-1] < totals[0]
+    last, settings = result.losses[-1], result.settings
+    assert settings.beta == 1000 * 32 * 40  # the default grows with the picture
+    assert last.total == pytest.approx(settings.alpha * last.content + settings.beta * last.style)
+    assert result.reason == "all iterations done"
+
+
+@pytest.mark.parametrize("settings", [{}, {"first_image": "noise", "seed": 3}, {"pooling": "average", "bounded": True}])
+def test_the_same_input_gives_the_same_picture_bit_for_bit(pictures, settings):
+    first, second = (stylize(*pictures, **SMALL, **settings) for _ in range(2))
+    np.testing.assert_array_equal(first.image, second.image)
+    assert [record.total for record in first.losses] == [record.total for record in second.losses]
+
+
+def test_paths_pil_images_and_arrays_are_the_same_to_it(pictures, tmp_path):
+    expected = stylize(*pictures, **SMALL).image
+    for name, picture in zip(("content.png", "style.png"), pictures):
+        Image.fromarray(picture).save(tmp_path / name)
+    paths = tmp_path / "content.png", str(tmp_path / "style.png")
+    np.testing.assert_array_equal(stylize(*paths, **SMALL).image, expected)
+    np.testing.assert_array_equal(stylize(*map(Image.fromarray, pictures), **SMALL).image, expected)
+
+
+def test_the_callback_sees_each_picture_and_can_end_the_work(pictures):
+    seen = []
+
+    def callback(record, image):
+        seen.append((record, image))
+        if record.iteration == 3:
+            raise StopAsyncIteration("enough")
+
+    with pytest.raises(StopAsyncIteration, match="enough"):
+        stylize(*pictures, **SMALL, callback=callback)
+    assert len(seen) == 3 and seen[-1][1].shape == (32, 40, 3)
+
+
+def test_the_style_of_the_style_image_is_approached_from_noise(pictures):
+    settings = {"size": 48, "iterations": 60, "first_image": "noise", "alpha": 0.0}
+    losses = stylize(*pictures, **settings).losses
+    assert losses[-1].style < losses[0].style / 20
+
+
+def test_the_content_of_the_content_image_is_approached_from_noise(pictures):
+    result = stylize(*pictures, size=48, iterations=80, first_image="noise", beta=0.0, content_layers=["conv1_1"])
+    content = np.array(Image.fromarray(pictures[0]).resize((48, 38), Image.Resampling.LANCZOS))
+    assert np.abs(result.image.astype(float) - content).mean() < 12  # of 255; noise is about 85 away
+
+
+def test_weights_may_be_an_object_or_a_name_and_layers_must_exist(pictures):
+    by_name, by_object = (stylize(*pictures, weights, **SMALL) for weights in ("pocket", nnstyle.load_weights()))
+    np.testing.assert_array_equal(by_name.image, by_object.image)
+    with pytest.raises(nnstyle.InputError, match="conv5_2.*this network has conv1_1"):
+        stylize(*pictures, style_layers=["conv5_2"], **SMALL)
+
+
+def test_golden_trace():
+    """Six iterations in float64, as they were when the gradient checks above all passed."""
+    rng = np.random.default_rng(0)
+    content, style, start = (rng.normal(size=(18, 20, 3)) for _ in range(3))
+    objective = Objective(Network(tiny_weights(), dtype=np.float64), content, style, Settings(alpha=1.0, beta=1e3))
+    trace = []
+    minimize(objective, start, 6, callback=lambda image, loss: trace.append((loss, *objective.parts[:2])))
+    np.testing.assert_allclose(trace, GOLDEN, rtol=1e-6)
+
+
+GOLDEN = [  # (total, content, style)
+    (6.947959989994167, 0.4863618050855022, 0.006461598184908665),
+    (6.164839403928011, 0.5360771761864763, 0.005628762227741534),
+    (4.9258956936798945, 0.6098212162045158, 0.004316074477475379),
+    (4.211269238172093, 0.5221213005113036, 0.00368914793766079),
+    (3.540990613612186, 0.5371323321314843, 0.0030038582814807015),
+    (2.89728735329363, 0.5307531169512733, 0.0023665342363423567),
+]
