@@ -1,0 +1,1 @@
+"""Two pictures to try the program with, and the scripts that render them."""
