@@ -1,0 +1,60 @@
+"""What a person sees: a bar in a terminal, a line now and then elsewhere, or nothing."""
+
+import math
+import os
+import sys
+
+from tqdm import tqdm
+
+LINES = 10  # at most, where there is no terminal
+
+
+class Progress:
+    """A context manager; call `update` after each iteration.
+
+    Parameters
+    ----------
+    settings : Settings
+    quiet : bool
+    """
+
+    def __init__(self, settings, quiet):
+        self.settings = settings
+        self.in_terminal = sys.stderr.isatty()
+        self.quiet = quiet
+        layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc} [{elapsed}, {remaining} left]"
+        self.bar = tqdm(
+            total=settings.iterations, bar_format=layout, dynamic_ncols=True, disable=quiet or not self.in_terminal, leave=False
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.bar.close()
+
+    def update(self, record):
+        """Show a `Record`."""
+        text = describe(record, self.settings)
+        if self.in_terminal:
+            self.bar.set_description_str(text, refresh=False)
+            self.bar.update()
+        elif not self.quiet and record.iteration % math.ceil(self.settings.iterations / LINES) == 0:
+            done, all = record.iteration, self.settings.iterations
+            left = record.seconds / done * (all - done)
+            say(f"iteration {done} of {all}: {text}, {left:.0f} s left", sys.stderr)
+
+
+def describe(record, settings):
+    """The loss and what it is made of, in few words."""
+    content, style = settings.alpha * record.content, settings.beta * record.style
+    return f"loss {record.total:.3g} = content {content:.3g} + style {style:.3g}"
+
+
+def say(text, stream):
+    """Print a line, come what may: no terminal's alphabet and no closed pipe may cost a picture."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:  # nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

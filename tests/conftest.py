@@ -1,0 +1,37 @@
+"""Settings and fixtures for all tests."""
+
+import os
+
+# The tests' matrices are small: on a busy machine a second thread makes them wait, not faster.
+# Must be set before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from .command import make_pictures
+
+# The machine that runs the tests may be busy: how long one example takes says nothing.
+hypothesis.settings.register_profile("nnstyle", deadline=None)
+hypothesis.settings.load_profile("nnstyle")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with content.png and style.png."""
+    make_pictures(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def unwritable_folder(tmp_path):
+    """A folder in which nobody may write, not even root."""
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    if os.access(locked, os.W_OK):
+        locked = Path("/proc")
+    if not locked.is_dir():
+        pytest.skip("root may write everywhere here")
+    return locked

@@ -1,0 +1,194 @@
+"""The command line as a process: what is written, what is said."""
+
+import dataclasses
+import os
+import pty
+import re
+import termios
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnstyle import Settings, __version__, stylize
+from nnstyle.cli import main
+
+from .command import SMALL, run, start
+from .pictures import stored_settings
+
+OWN = ["content.png", "style.png", *SMALL]
+
+
+def paint(folder, *arguments, style="style.png", output="stylized.png"):
+    """The command line within this process: as good as another where only the file counts, and faster."""
+    paths = [str(folder / name) for name in ("content.png", style)]
+    return main([*paths, *SMALL, "--quiet", "-o", str(folder / output), *arguments])
+
+
+def new_files(folder):
+    return sorted(set(os.listdir(folder)) - {"content.png", "style.png"})
+
+
+def test_without_pictures_the_sample_is_painted_and_the_next_step_told(tmp_path):
+    result = run(tmp_path, *SMALL)
+    assert result.returncode == 0
+    assert os.listdir(tmp_path) == ["stylized.png"]
+    with Image.open(tmp_path / "stylized.png") as image:
+        assert max(image.size) == 48
+    assert "stylized.png" in result.stdout and "sample" in result.stdout
+    assert "python -m nnstyle PHOTO.jpg PAINTING.jpg" in result.stdout
+
+
+def test_own_pictures_give_what_the_library_gives(folder):
+    result = run(folder, *OWN)
+    assert result.returncode == 0
+    assert new_files(folder) == ["stylized.png"]
+    assert "sample" not in result.stdout
+    expected = stylize(folder / "content.png", folder / "style.png", size=48, iterations=3).image
+    with Image.open(folder / "stylized.png") as image:
+        np.testing.assert_array_equal(np.array(image), expected)
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg"])  # the others: in test_output.py
+def test_a_picture_carries_the_settings_that_made_it(folder, ending):
+    options = ["--alpha", "2", "--beta", "9", "--style-layers", "conv1_1,conv2_1", "--layer-weights", "0.25,0.75"]
+    assert paint(folder, *options, output=f"result{ending}") == 0
+    assert new_files(folder) == [f"result{ending}"]
+    stored = stored_settings(folder / f"result{ending}")
+    settings = Settings(size=48, iterations=3, alpha=2.0, beta=9.0, style_layers=("conv1_1", "conv2_1"), layer_weights=(0.25, 0.75))
+    for name, value in dataclasses.asdict(settings).items():
+        assert stored[name] == (list(value) if isinstance(value, tuple) else value)
+    assert (stored["content"], stored["style"], stored["weights"]) == ("content.png", "style.png", "pocket")
+    assert stored["nnstyle"] == __version__ and stored["losses"]["total"] > 0
+
+
+def test_an_existing_output_is_replaced_by_a_finished_picture(folder):
+    (folder / "stylized.png").write_bytes(b"old")
+    assert paint(folder) == 0
+    assert new_files(folder) == ["stylized.png"]
+    assert stored_settings(folder / "stylized.png")["iterations"] == 3
+
+
+def test_a_default_that_depends_on_the_picture_is_stored_as_a_number(folder):
+    assert paint(folder) == 0
+    assert stored_settings(folder / "stylized.png")["beta"] > 0
+
+
+def test_the_same_seed_gives_the_same_file_bit_for_bit(folder):
+    for name in ("a.png", "b.png"):
+        assert run(folder, *OWN, "--first-image", "noise", "--seed", 7, "-o", name).returncode == 0
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
+
+
+def test_plain_lines_where_there_is_no_terminal(folder):
+    result = run(folder, *OWN)
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    for number, line in enumerate(lines, start=1):
+        assert re.fullmatch(rf"iteration {number} of 3: loss \S+ = content \S+ \+ style \S+, \d+ s left", line)
+    assert "\r" not in result.stderr and "\x1b" not in result.stderr
+
+
+def on_terminal(folder, *arguments):
+    """Run with standard error on a pseudo-terminal: (exit status, what was shown on it, standard output)."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    with start(folder, *arguments, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # Linux's way to say that the other end is closed
+                part = b""
+            if not part:
+                break
+            shown += part
+        stdout = process.stdout.read()
+    os.close(ours)
+    return process.returncode, shown.decode(), stdout
+
+
+def test_a_bar_on_a_terminal(folder):
+    status, shown, stdout = on_terminal(folder, *OWN[:-1], "30")
+    assert status == 0 and "stylized.png" in stdout
+    assert re.search(r"\d+% ?\|.*\| *\d+/30 loss \S+ = content \S+ \+ style \S+ \[\d+:\d+, (\d+:\d+|\?) left\]", shown)
+    assert "iteration" not in shown and shown.count("\n") <= 1
+
+
+def test_quiet_prints_nothing(folder):
+    result = run(folder, *OWN, "--quiet")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert new_files(folder) == ["stylized.png"]
+
+
+def test_quiet_prints_nothing_on_a_terminal(folder):
+    assert on_terminal(folder, *OWN, "-q") == (0, "", "")
+
+
+def make_transparent(path):
+    with Image.open(path) as image:
+        image.putalpha(100)
+    image.save(path)
+
+
+def test_transparency_is_mentioned_once_a_picture_in_one_line(folder):
+    make_transparent(folder / "content.png")
+    make_transparent(folder / "style.png")
+    result = run(folder, *OWN)
+    notes = [line for line in result.stderr.splitlines() if line.startswith("nnstyle: ")]
+    assert result.returncode == 0 and len(notes) == 2
+    assert all("transparent" in note and "white" in note and ".py" not in note for note in notes)
+
+
+def test_quiet_is_quiet_about_transparency_too(folder):
+    make_transparent(folder / "content.png")
+    assert run(folder, *OWN, "--quiet").stderr == ""
+
+
+def test_a_name_that_the_terminal_cannot_show_does_no_harm(folder):
+    result = run(folder, *OWN, "-o", "schön.png", PYTHONIOENCODING="ascii")
+    assert result.returncode == 0 and "Traceback" not in result.stderr
+    assert new_files(folder) == ["schön.png"]
+
+
+def test_the_version():
+    result = run(".", "--version")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"nnstyle {__version__}\n", "")
+
+
+@pytest.fixture
+def help_text(monkeypatch, capsys):
+    """What --help prints on a wide terminal."""
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    return capsys.readouterr().out
+
+
+def test_the_help_groups_the_options_and_tells_their_defaults(help_text):
+    assert len(re.findall(r"^\w.*:$", help_text, re.MULTILINE)) >= 5  # groups
+    for name, default in dataclasses.asdict(Settings()).items():
+        option = help_text.split(f"\n  --{name.replace('_', '-')} ")[1].split("\n  -")[0]
+        shown = ",".join(default) if isinstance(default, tuple) and isinstance(default[0], str) else str(default)
+        # These three depend on the picture or on other options, or are switches.
+        assert name in ("beta", "layer_weights", "bounded") or f"default: {shown}" in " ".join(option.split())
+
+
+def test_the_help_promises_what_happens_to_files(help_text):
+    text = " ".join(help_text.split())
+    for words in ("written whole or not at all", "replaced only by a finished picture", "Ctrl-C saves the best picture so far"):
+        assert words in text
+
+
+def test_a_picture_that_needs_no_change_is_a_result_too(folder):
+    assert paint(folder, style="content.png") == 0  # the loss is 0 from the start
+    assert new_files(folder) == ["stylized.png"]
+
+
+def test_a_reader_of_the_output_who_goes_away_does_no_harm(folder):
+    with start(folder, *OWN) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert "Traceback" not in errors
+    assert new_files(folder) == ["stylized.png"]

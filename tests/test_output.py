@@ -1,0 +1,128 @@
+"""A picture is written with its settings inside, whole or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnstyle import InputError
+from nnstyle.output import FORMATS, check_output, free_name, save_image
+
+from .pictures import noise, stored_settings
+
+EXACT = [ending for ending in FORMATS if ending not in (".jpg", ".jpeg")]
+SETTINGS = {"alpha": 1.0, "beta": 1e5, "style_layers": ["conv1_1"], "content": "Gemälde «1».jpg", "layer_weights": None}
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_every_lossless_format_keeps_each_pixel(tmp_path, ending):
+    save_image(noise(40, 56), tmp_path / f"x{ending}", SETTINGS)
+    with Image.open(tmp_path / f"x{ending}") as image:
+        assert image.format == FORMATS[ending] and image.mode == "RGB"
+        np.testing.assert_array_equal(np.array(image), noise(40, 56))
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".jpeg"])
+def test_a_jpeg_is_close(tmp_path, ending):
+    # Noise is the worst case: neighbours share no colour.
+    save_image(noise(40, 56), tmp_path / f"x{ending}", SETTINGS)
+    with Image.open(tmp_path / f"x{ending}") as image:
+        assert image.format == "JPEG"
+        assert abs(np.array(image).astype(int) - noise(40, 56)).mean() < 4
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_format_carries_the_settings(tmp_path, ending):
+    save_image(noise(40, 56), tmp_path / f"x{ending}", SETTINGS)
+    assert stored_settings(tmp_path / f"x{ending}") == SETTINGS
+
+
+def test_the_extension_may_be_in_capitals(tmp_path):
+    check_output(tmp_path / "X.PNG")
+    save_image(noise(40, 56), tmp_path / "X.PNG", SETTINGS)
+    assert stored_settings(tmp_path / "X.PNG") == SETTINGS
+
+
+def test_an_existing_file_is_replaced_and_nothing_else_is_left(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"old")
+    save_image(noise(40, 56), str(tmp_path / "x.png"), SETTINGS)
+    assert os.listdir(tmp_path) == ["x.png"]
+    assert stored_settings(tmp_path / "x.png") == SETTINGS
+
+
+def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
+    (tmp_path / "ordinary").touch()
+    save_image(noise(40, 56), tmp_path / "x.png", SETTINGS)
+    assert (tmp_path / "x.png").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), MemoryError()])
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_writer_that_fails_midway_leaves_things_as_they_were(tmp_path, monkeypatch, failure, old):
+    def failing_save(image, path, *_, **__):
+        Path(path).write_bytes(b"half a picture")
+        raise failure
+
+    monkeypatch.setattr(Image.Image, "save", failing_save)
+    if old:
+        (tmp_path / "x.png").write_bytes(old)
+    with pytest.raises(type(failure)):
+        save_image(noise(40, 56), tmp_path / "x.png", SETTINGS)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({"x.png": old} if old else {})
+
+
+def test_a_free_name_is_the_name_itself_where_it_is_free(tmp_path):
+    assert free_name(tmp_path / "x.png") == tmp_path / "x.png"
+
+
+def test_a_taken_name_gets_an_ending_and_then_numbers(tmp_path):
+    wanted = str(tmp_path / "my.picture.png")
+    for name in ("my.picture.png", "my.picture-unfinished.png", "my.picture-unfinished-2.png", "my.picture-unfinished-3.png"):
+        assert free_name(wanted).name == name
+        free_name(wanted).touch()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x.gif", ".png, .jpg, .jpeg, .webp, .tif, .tiff"),
+        ("x", "must end in"),
+        (".png", "must end in"),
+        ("", "must end in"),
+        ("folder.png", "is a folder"),
+        ("missing/x.png", "missing does not exist"),
+        ("file/x.png", "file does not exist"),
+        ("x" * 300 + ".png", "cannot be written: File name too long"),
+        ("x" * 300 + "/x.png", "cannot be written: File name too long"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=words):
+        check_output(name)
+    assert sorted(os.listdir()) == ["file", "folder.png"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_out(unwritable_folder):
+    with pytest.raises(InputError, match="cannot be written"):
+        check_output(unwritable_folder / "x.png")
+
+
+@pytest.mark.parametrize("old", [b"old", None])
+def test_the_check_leaves_everything_as_it_was(tmp_path, old):
+    if old:
+        (tmp_path / "x.png").write_bytes(old)
+    check_output(tmp_path / "x.png")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({"x.png": old} if old else {})
+
+
+def test_what_a_killed_run_left_behind_does_not_stop_the_next(tmp_path):
+    (tmp_path / f".x.png.{os.getpid()}.part").write_bytes(b"half a picture")
+    check_output(tmp_path / "x.png")
+    save_image(noise(40, 56), tmp_path / "x.png", SETTINGS)
+    assert os.listdir(tmp_path) == ["x.png"]
