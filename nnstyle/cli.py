@@ -120,14 +120,24 @@ def save(image, path, last_record, arguments, settings):
         losses = dataclasses.asdict(record)
         del losses["seconds"]  # the same picture is the same file
         made_with["losses"] = losses
+    write(image, path, made_with)
+    return message
+
+
+def write(image, path, made_with):
+    """Write the picture; where that fails, put it in the folder for temporary files."""
     with no_interruption():
         try:
             output.save_image(image, path, made_with)
+            return
         except OSError as error:
-            refuge = output.free_name(Path(tempfile.gettempdir()) / Path(path).name)
+            complaint = f"{path} cannot be written ({error.strerror or error})"
+        refuge = output.free_name(Path(tempfile.gettempdir()) / Path(path).name)
+        try:
             output.save_image(image, refuge, made_with)
-            raise InputError(f"{path} cannot be written ({error.strerror}): the picture is in {refuge}") from None
-    return message
+        except OSError:
+            raise InputError(f"{complaint}, nor can {refuge}") from None
+        raise InputError(f"{complaint}: the picture is in {refuge}")
 
 
 @contextlib.contextmanager

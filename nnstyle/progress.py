@@ -6,7 +6,7 @@ import sys
 
 from tqdm import tqdm
 
-LINES = 10  # at most, where there is no terminal
+LINES = 10  # and one for the first iteration, where there is no terminal
 
 
 class Progress:
@@ -22,6 +22,7 @@ class Progress:
         self.settings = settings
         self.in_terminal = sys.stderr.isatty()
         self.quiet = quiet
+        self.every = math.ceil(settings.iterations / LINES)
         layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc} [{elapsed}, {remaining} left]"
         self.bar = tqdm(
             total=settings.iterations, bar_format=layout, dynamic_ncols=True, disable=quiet or not self.in_terminal, leave=False
@@ -39,7 +40,7 @@ class Progress:
         if self.in_terminal:
             self.bar.set_description_str(text, refresh=False)
             self.bar.update()
-        elif not self.quiet and record.iteration % math.ceil(self.settings.iterations / LINES) == 0:
+        elif not self.quiet and (record.iteration == 1 or record.iteration % self.every == 0):
             done, all = record.iteration, self.settings.iterations
             left = record.seconds / done * (all - done)
             say(f"iteration {done} of {all}: {text}, {left:.0f} s left", sys.stderr)

@@ -85,8 +85,8 @@ class Settings:
     def _check_choices(self):
         if len(self.layer_weights) != len(self.style_layers):
             raise InputError(f"{len(self.style_layers)} style layers need as many layer weights, not {len(self.layer_weights)}")
-        if self.alpha == self.beta == 0:
-            raise InputError("alpha and beta are both 0: there is nothing to optimize")
+        if self.alpha == 0 and (self.beta == 0 or not any(self.layer_weights)):
+            raise InputError("alpha and beta (or all layer weights) are 0: there is nothing to optimize")
         if self.first_image not in FIRST_IMAGES:
             raise InputError(f"first_image must be one of {', '.join(FIRST_IMAGES)}, not {self.first_image!r}")
 

@@ -115,7 +115,8 @@ def test_first_images(rng):
         ({"tv_weight": float("inf")}, "tv_weight must be a finite number"),
         ({"layer_weights": (1, 2)}, "5 style layers need as many layer weights, not 2"),
         ({"layer_weights": (1, 1, -1, 1, 1)}, "layer weight of conv3_1 must be"),
-        ({"alpha": 0.0, "beta": 0.0}, "both 0"),
+        ({"alpha": 0.0, "beta": 0.0}, "nothing to optimize"),
+        ({"alpha": 0.0, "layer_weights": (0, 0, 0, 0, 0)}, "nothing to optimize"),
         ({"first_image": "black"}, "content, noise, style"),
     ],
 )
