@@ -49,6 +49,7 @@ def make_parser():
     add("style", metavar="STYLE", nargs="?", help="the painting")
     add("-o", "--output", metavar="OUT", default="stylized.png", help=f"the picture to write, with its settings inside: {' '.join(FORMATS)} (default: %(default)s)")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add("--threads", type=int, metavar="N", help="how many processor cores to use (default: all that this process may use)")
     add("--version", action="version", version=f"nnstyle {__version__}")
     add_picture_options(parser.add_argument_group("picture"))
     add_loss_options(parser.add_argument_group("loss: alpha L_content + beta L_style, the paper's equation (7)"))

@@ -62,7 +62,7 @@ def paint(arguments):
 
     try:
         with Progress(settings, arguments.quiet) as progress:
-            result = stylize(content, style, weights, on_iteration, **dataclasses.asdict(settings))
+            result = stylize(content, style, weights, on_iteration, arguments.threads, **dataclasses.asdict(settings))
     except (KeyboardInterrupt, NotFiniteError) as error:
         return give_up(error, latest, arguments, settings)
     message = save(result.image, arguments.output, result.losses[-1:], arguments, settings)

@@ -45,6 +45,8 @@ class Network:
         VGG was trained with max-pooling; the paper prefers average-pooling for images.
     dtype : NumPy floating type
         In which everything is computed: float32 for pictures, float64 for gradient checks.
+    workers : Workers, optional
+        Threads and scratch memory for the fast convolution; without, the plain one is used.
 
     Attributes
     ----------
@@ -52,11 +54,11 @@ class Network:
         The names that `forward` takes, in order.
     """
 
-    def __init__(self, weights, pooling="max", dtype=np.float32):
+    def __init__(self, weights, pooling="max", dtype=np.float32, workers=None):
         if pooling not in POOLING:
             raise InputError(f"pooling {pooling!r} is unknown: use {' or '.join(POOLING)}")
         self.pool, self.pool_backward = POOLING[pooling]
-        self.dtype = np.dtype(dtype)
+        self.dtype, self.workers = np.dtype(dtype), workers
         self.weights = {
             name: (kernel.astype(dtype), bias.astype(dtype))
             for name, (kernel, bias) in weights.items()
@@ -101,7 +103,7 @@ class Network:
             y, kept = self.pool(x)
             cache.append((name, self.pool_backward, kept))
             return y
-        y, kept = layers.conv(x, *self.weights[name])
+        y, kept = layers.conv(x, *self.weights[name], self.workers)
         cache.append((None, layers.conv_backward, kept))  # no name before the ReLU
         y, kept = layers.relu(y)
         cache.append((name, layers.relu_backward, kept))

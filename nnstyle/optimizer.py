@@ -46,25 +46,32 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
         If the loss or its gradient is NaN or infinite at any point that is tried.
     """
 
+    # L-BFGS-B's first step is a vector of length 1. In pixels that is nothing, and the line
+    # search would need half a dozen evaluations to make something of it. In units of sqrt(size) it
+    # moves every pixel by about 1; from the second iteration on, the unit does not matter.
+    unit = np.sqrt(start.size)
+
+    def to_image(vector):
+        return (vector * unit).reshape(start.shape).astype(start.dtype)
+
     def on_vector(vector):
-        loss, gradient = objective(vector.reshape(start.shape).astype(start.dtype))
+        loss, gradient = objective(to_image(vector))
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise NotFiniteError("the loss or its gradient became infinite or NaN")
-        return loss, gradient.astype(np.float64).ravel()
+        return loss, gradient.astype(np.float64).ravel() * unit
 
     def on_iteration(intermediate_result):  # SciPy looks at this very name
         if callback:
-            image = intermediate_result.x.reshape(start.shape).astype(start.dtype)
-            callback(image, intermediate_result.fun)
+            callback(to_image(intermediate_result.x), intermediate_result.fun)
 
-    vector, done, reason = start.astype(np.float64).ravel(), 0, "all iterations done"
+    vector, done, reason = start.astype(np.float64).ravel() / unit, 0, "all iterations done"
     while done < iterations:
         result = scipy.optimize.minimize(
             on_vector,
             vector,
             method="L-BFGS-B",
             jac=True,
-            bounds=flat_bounds(bounds, start.shape),
+            bounds=flat_bounds(bounds, start.shape, unit),
             callback=on_iteration,
             options={"maxiter": iterations - done, "maxfun": sys.maxsize, "ftol": 0, "gtol": 0},
         )
@@ -72,12 +79,12 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
         if result.nit == 0:
             reason = f"no lower loss was found ({result.message})"
             break
-    return vector.reshape(start.shape).astype(start.dtype), reason
+    return to_image(vector), reason
 
 
-def flat_bounds(bounds, shape):
-    """SciPy's form of `bounds` for a flattened image."""
+def flat_bounds(bounds, shape, unit):
+    """SciPy's form of `bounds` for a flattened image in this unit."""
     if bounds is None:
         return None
-    low, high = (np.broadcast_to(limit, shape).ravel() for limit in bounds)
+    low, high = (np.broadcast_to(limit, shape).ravel() / unit for limit in bounds)
     return scipy.optimize.Bounds(low, high)

@@ -11,6 +11,7 @@ from .network import Network
 from .optimizer import minimize
 from .settings import Settings
 from .weights import Weights, load_weights
+from .workers import Workers
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def first_image(content, style, settings):
     return np.random.default_rng(settings.seed).uniform(0, 255, content.shape)
 
 
-def stylize(content, style, weights="pocket", callback=None, **settings):
+def stylize(content, style, weights="pocket", callback=None, threads=None, **settings):
     """Paint the content of one picture in the style of another.
 
     Parameters
@@ -139,6 +140,9 @@ def stylize(content, style, weights="pocket", callback=None, **settings):
     callback : callable, optional
         Called after each iteration with (record, image): a `Record` and the picture so
         far, uint8 (H, W, 3). An exception raised in it ends the work.
+    threads : int, optional
+        How many compute at once: by default as many as the cores this process may use.
+        Results do not depend on it beyond rounding.
     **settings
         The fields of `Settings`: size, iterations, alpha, beta, and so on.
 
@@ -156,7 +160,8 @@ def stylize(content, style, weights="pocket", callback=None, **settings):
     """
     settings = Settings(**settings)
     weights = weights if isinstance(weights, Weights) else load_weights(weights)
-    network = Network(weights, settings.pooling)
+    workers = Workers(threads)
+    network = Network(weights, settings.pooling, workers=workers)
     network.check_names([*settings.content_layers, *settings.style_layers])
     content, style = (images.resize(images.load_image(source), settings.size) for source in (content, style))
     settings = settings.for_picture(*content.shape[:2])
@@ -170,7 +175,7 @@ def stylize(content, style, weights="pocket", callback=None, **settings):
             callback(records[-1], images.deprocess(image, weights.preprocessing))
 
     bounds = images.pixel_range(weights.preprocessing) if settings.bounded else None
-    with np.errstate(over="ignore", invalid="ignore"):  # minimize looks for itself
+    with workers, np.errstate(over="ignore", invalid="ignore"):  # minimize looks for itself
         objective = Objective(network, content, style, settings)
         image, reason = minimize(objective, start, settings.iterations, bounds, on_iteration)
     return Result(images.deprocess(image, weights.preprocessing), records, settings, reason)

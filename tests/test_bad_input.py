@@ -46,6 +46,8 @@ CASES = [
     (f"{PICTURES} --beta=-inf", "beta"),
     (f"{PICTURES} --beta much", "much"),
     (f"{PICTURES} --tv-weight -0.1", "tv"),
+    (f"{PICTURES} --threads 0", "threads must be at least 1"),
+    (f"{PICTURES} --threads -2", "threads must be at least 1"),
     (f"{PICTURES} --alpha 0 --beta 0", "nothing to optimize"),
     (f"{PICTURES} --alpha 0 --beta 0 --tv-weight 1", "nothing to optimize"),
     (f"{PICTURES} --layer-weights 1,2", "5 style layers need as many layer weights"),
