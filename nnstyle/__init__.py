@@ -7,4 +7,14 @@ from .transfer import Record, Result, stylize
 from .version import __version__
 from .weights import Weights, load_weights
 
-__all__ = ["InputError", "Network", "Record", "Result", "Settings", "Weights", "load_weights", "stylize", "__version__"]
+__all__ = [
+    "InputError",
+    "Network",
+    "Record",
+    "Result",
+    "Settings",
+    "Weights",
+    "load_weights",
+    "stylize",
+    "__version__",
+]

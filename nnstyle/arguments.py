@@ -45,14 +45,32 @@ def make_parser():
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32),
     )
     add = parser.add_argument
-    add("content", metavar="CONTENT", nargs="?", help="the photograph, in any format that Pillow reads; transparent parts are taken as white")
+    add(
+        "content",
+        metavar="CONTENT",
+        nargs="?",
+        help="the photograph, in any format that Pillow reads; transparent parts are taken as white",
+    )
     add("style", metavar="STYLE", nargs="?", help="the painting")
-    add("-o", "--output", metavar="OUT", default="stylized.png", help=f"the picture to write, with its settings inside: {' '.join(FORMATS)} (default: %(default)s)")
+    add(
+        "-o",
+        "--output",
+        metavar="OUT",
+        default="stylized.png",
+        help=f"the picture to write, with its settings inside: {' '.join(FORMATS)} (default: %(default)s)",
+    )
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
-    add("--threads", type=int, metavar="N", help="how many processor cores to use (default: all that this process may use)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="how many processor cores to use (default: all that this process may use)",
+    )
     add("--version", action="version", version=f"nnstyle {__version__}")
     add_picture_options(parser.add_argument_group("picture"))
-    add_loss_options(parser.add_argument_group("loss: alpha L_content + beta L_style, the paper's equation (7)"))
+    add_loss_options(
+        parser.add_argument_group("loss: alpha L_content + beta L_style, the paper's equation (7)")
+    )
     add_network_options(parser.add_argument_group("network"))
     return parser
 
@@ -60,26 +78,62 @@ def make_parser():
 def add_picture_options(group):
     """How large, how long, from where."""
     # These two are decided later: the sample pictures have defaults of their own.
-    group.add_argument("--size", type=int, metavar="PX", help=f"long edge of the picture (default: {DEFAULTS.size}; sample {SAMPLE_SIZE})")
-    group.add_argument("--iterations", type=int, metavar="N", help=f"of L-BFGS (default: {DEFAULTS.iterations}; sample {SAMPLE_ITERATIONS})")
+    group.add_argument(
+        "--size",
+        type=int,
+        metavar="PX",
+        help=f"long edge of the picture (default: {DEFAULTS.size}; sample {SAMPLE_SIZE})",
+    )
+    group.add_argument(
+        "--iterations",
+        type=int,
+        metavar="N",
+        help=f"of L-BFGS (default: {DEFAULTS.iterations}; sample {SAMPLE_ITERATIONS})",
+    )
     option(group, "--first-image", "where to start; the paper: noise", choices=FIRST_IMAGES)
     option(group, "--seed", "of the noise: the same number gives the same picture", type=int, metavar="N")
-    option(group, "--bounded", "keep pixels within 0..255 in every iteration, not only at the end (slower)", action="store_true")
+    option(
+        group,
+        "--bounded",
+        "keep pixels within 0..255 in every iteration, not only at the end (slower)",
+        action="store_true",
+    )
 
 
 def add_loss_options(group):
     """The weights and layers of the losses."""
     option(group, "--alpha", "content weight", type=float, metavar="WEIGHT")
-    group.add_argument("--beta", type=float, metavar="WEIGHT", help=f"style weight: higher is more painting, less photograph (default: {BETA_PER_PIXEL} x the number of pixels)")
-    option(group, "--tv-weight", "total variation weight: above 0 smooths; the paper: none", type=float, metavar="WEIGHT")
+    group.add_argument(
+        "--beta",
+        type=float,
+        metavar="WEIGHT",
+        help=f"style weight: higher is more painting, less photograph (default: {BETA_PER_PIXEL} x the number of pixels)",
+    )
+    option(
+        group,
+        "--tv-weight",
+        "total variation weight: above 0 smooths; the paper: none",
+        type=float,
+        metavar="WEIGHT",
+    )
     option(group, "--content-layers", "layers of L_content", type=names, metavar="NAME,..")
     option(group, "--style-layers", "layers of L_style", type=names, metavar="NAME,..")
-    group.add_argument("--layer-weights", type=numbers, metavar="W,..", help="w_l, one for each style layer (default: all equal, sum 1)")
+    group.add_argument(
+        "--layer-weights",
+        type=numbers,
+        metavar="W,..",
+        help="w_l, one for each style layer (default: all equal, sum 1)",
+    )
 
 
 def add_network_options(group):
     """Which network."""
-    group.add_argument("--weights", default="pocket", metavar="FILE", help="pocket (inside the package), or an HDF5 file of VGG-19 or VGG-16 in Keras's layout (default: %(default)s)")
+    group.add_argument(
+        "--weights",
+        default="pocket",
+        metavar="FILE",
+        help="pocket (inside the package), or an HDF5 file of VGG-19 or VGG-16 in Keras's layout (default: %(default)s)",
+    )
     option(group, "--pooling", "the paper: average", choices=tuple(POOLING))
 
 
@@ -87,4 +141,6 @@ def option(group, flag, help, **how):
     """Add an option whose default is that of the `Settings` field with its name."""
     default = getattr(DEFAULTS, flag.removeprefix("--").replace("-", "_"))
     shown = ",".join(default) if isinstance(default, tuple) else default
-    group.add_argument(flag, default=default, help=help if default is False else f"{help} (default: {shown})", **how)
+    group.add_argument(
+        flag, default=default, help=help if default is False else f"{help} (default: {shown})", **how
+    )

@@ -47,11 +47,15 @@ def main(argv=None):
 def paint(arguments):
     """Check what can be checked before the work; stylize; save whatever came of it."""
     is_sample = use_samples(arguments)
-    settings = Settings(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)})
+    settings = Settings(
+        **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)}
+    )
     output.check_output(arguments.output)
     check_no_input_is_replaced(arguments)
     weights = load_weights(arguments.weights)
-    content, style = (images.resize(images.load_image(path), settings.size) for path in (arguments.content, arguments.style))
+    content, style = (
+        images.resize(images.load_image(path), settings.size) for path in (arguments.content, arguments.style)
+    )
     settings = settings.for_picture(*content.shape[:2])
     latest = None  # (record, image): what Ctrl-C saves
 
@@ -62,7 +66,9 @@ def paint(arguments):
 
     try:
         with Progress(settings, arguments.quiet) as progress:
-            result = stylize(content, style, weights, on_iteration, arguments.threads, **dataclasses.asdict(settings))
+            result = stylize(
+                content, style, weights, on_iteration, arguments.threads, **dataclasses.asdict(settings)
+            )
     except (KeyboardInterrupt, NotFiniteError) as error:
         return give_up(error, latest, arguments, settings)
     message = save(result.image, arguments.output, result.losses[-1:], arguments, settings)
@@ -90,8 +96,14 @@ def use_samples(arguments):
 def check_no_input_is_replaced(arguments):
     """Raise InputError if the output is one of the pictures it is made from."""
     for picture in (arguments.content, arguments.style):
-        if os.path.exists(picture) and os.path.exists(arguments.output) and os.path.samefile(picture, arguments.output):
-            raise InputError(f"the output {arguments.output} would replace an input: choose another name with -o")
+        if (
+            os.path.exists(picture)
+            and os.path.exists(arguments.output)
+            and os.path.samefile(picture, arguments.output)
+        ):
+            raise InputError(
+                f"the output {arguments.output} would replace an input: choose another name with -o"
+            )
 
 
 def give_up(error, latest, arguments, settings):

@@ -40,10 +40,14 @@ def deep_to_grey(image):
     values = np.asarray(image)
     largest = 1 if image.mode == "F" else 65535
     if not (values.min() >= 0 and values.max() <= largest):
-        raise InputError(f"grey values must lie between 0 and {largest}, not {values.min()} and {values.max()}")
+        raise InputError(
+            f"grey values must lie between 0 and {largest}, not {values.min()} and {values.max()}"
+        )
     grey = Image.fromarray(np.rint(values * (255 / largest)).astype(np.uint8))
     if "transparency" in image.info:  # the one value that a 16-bit PNG declares transparent
-        grey.putalpha(Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)))
+        grey.putalpha(
+            Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8))
+        )
     return grey
 
 

@@ -21,6 +21,7 @@ def layer_names(architecture):
 
 LAYERS = {architecture: layer_names(architecture) for architecture in CONVOLUTIONS_PER_BLOCK}
 
+
 def layers_of(convolutions):
     """The layers of a network that has these convolutions: VGG-16's or VGG-19's, up to the deepest."""
     names = LAYERS["vgg16" if set(convolutions) <= set(LAYERS["vgg16"]) else "vgg19"]
@@ -60,8 +61,7 @@ class Network:
         self.pool, self.pool_backward = POOLING[pooling]
         self.dtype, self.workers = np.dtype(dtype), workers
         self.weights = {
-            name: (kernel.astype(dtype), bias.astype(dtype))
-            for name, (kernel, bias) in weights.items()
+            name: (kernel.astype(dtype), bias.astype(dtype)) for name, (kernel, bias) in weights.items()
         }
         self.layers = layers_of(weights)
 
@@ -126,7 +126,9 @@ class Network:
         """
         unknown = set(gradients) - {name for name, _, _ in cache}
         if unknown or not gradients:
-            raise ValueError(f"gradients must be given at layers that forward computed, not at {unknown or 'none'}")
+            raise ValueError(
+                f"gradients must be given at layers that forward computed, not at {unknown or 'none'}"
+            )
         gradient = None
         for name, layer_backward, kept in reversed(cache):
             if name in gradients:

@@ -46,32 +46,26 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
         If the loss or its gradient is NaN or infinite at any point that is tried.
     """
 
-    # L-BFGS-B's first step is a vector of length 1. In pixels that is nothing, and the line
-    # search would need half a dozen evaluations to make something of it. In units of sqrt(size) it
-    # moves every pixel by about 1; from the second iteration on, the unit does not matter.
-    unit = np.sqrt(start.size)
-
-    def to_image(vector):
-        return (vector * unit).reshape(start.shape).astype(start.dtype)
+    flat = Flat(start)
 
     def on_vector(vector):
-        loss, gradient = objective(to_image(vector))
+        loss, gradient = objective(flat.image(vector))
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise NotFiniteError("the loss or its gradient became infinite or NaN")
-        return loss, gradient.astype(np.float64).ravel() * unit
+        return loss, gradient.astype(np.float64).ravel() * flat.unit  # the chain rule for the unit
 
     def on_iteration(intermediate_result):  # SciPy looks at this very name
         if callback:
-            callback(to_image(intermediate_result.x), intermediate_result.fun)
+            callback(flat.image(intermediate_result.x), intermediate_result.fun)
 
-    vector, done, reason = start.astype(np.float64).ravel() / unit, 0, "all iterations done"
+    vector, done, reason = flat.vector(start), 0, "all iterations done"
     while done < iterations:
         result = scipy.optimize.minimize(
             on_vector,
             vector,
             method="L-BFGS-B",
             jac=True,
-            bounds=flat_bounds(bounds, start.shape, unit),
+            bounds=flat.bounds(bounds),
             callback=on_iteration,
             options={"maxiter": iterations - done, "maxfun": sys.maxsize, "ftol": 0, "gtol": 0},
         )
@@ -79,12 +73,30 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
         if result.nit == 0:
             reason = f"no lower loss was found ({result.message})"
             break
-    return to_image(vector), reason
+    return flat.image(vector), reason
 
 
-def flat_bounds(bounds, shape, unit):
-    """SciPy's form of `bounds` for a flattened image in this unit."""
-    if bounds is None:
-        return None
-    low, high = (np.broadcast_to(limit, shape).ravel() / unit for limit in bounds)
-    return scipy.optimize.Bounds(low, high)
+class Flat:
+    """Between an image and SciPy's flat float64 vector, which counts in another unit.
+
+    L-BFGS-B's first step is a vector of length 1. In pixels that is nothing, and the line
+    search would need half a dozen evaluations to make something of it. In units of
+    sqrt(size) it moves every pixel by about 1. From the second iteration on the unit does
+    not matter: L-BFGS adapts to it.
+    """
+
+    def __init__(self, image):
+        self.shape, self.dtype, self.unit = image.shape, image.dtype, np.sqrt(image.size)
+
+    def vector(self, image):
+        return image.astype(np.float64).ravel() / self.unit
+
+    def image(self, vector):
+        return (vector * self.unit).reshape(self.shape).astype(self.dtype)
+
+    def bounds(self, bounds):
+        """SciPy's form of (low, high), each a number or an array that broadcasts to the image."""
+        if bounds is None:
+            return None
+        low, high = (self.vector(np.broadcast_to(limit, self.shape)) for limit in bounds)
+        return scipy.optimize.Bounds(low, high)

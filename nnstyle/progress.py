@@ -25,7 +25,11 @@ class Progress:
         self.every = math.ceil(settings.iterations / LINES)
         layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc} [{elapsed}, {remaining} left]"
         self.bar = tqdm(
-            total=settings.iterations, bar_format=layout, dynamic_ncols=True, disable=quiet or not self.in_terminal, leave=False
+            total=settings.iterations,
+            bar_format=layout,
+            dynamic_ncols=True,
+            disable=quiet or not self.in_terminal,
+            leave=False,
         )
 
     def __enter__(self):

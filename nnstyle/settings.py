@@ -77,18 +77,24 @@ class Settings:
             if not isinstance(value, numbers.Integral) or value < smallest:
                 raise InputError(f"{name} must be a whole number, at least {smallest}, not {value}")
         weights = {"alpha": self.alpha, "beta": self.beta or 0, "tv_weight": self.tv_weight}
-        weights |= {f"the layer weight of {layer}": w for layer, w in zip(self.style_layers, self.layer_weights)}
+        weights |= {
+            f"the layer weight of {layer}": w for layer, w in zip(self.style_layers, self.layer_weights)
+        }
         for name, value in weights.items():
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{name} must be a finite number, not negative, not {value}")
 
     def _check_choices(self):
         if len(self.layer_weights) != len(self.style_layers):
-            raise InputError(f"{len(self.style_layers)} style layers need as many layer weights, not {len(self.layer_weights)}")
+            raise InputError(
+                f"{len(self.style_layers)} style layers need as many layer weights, not {len(self.layer_weights)}"
+            )
         if self.alpha == 0 and (self.beta == 0 or not any(self.layer_weights)):
             raise InputError("alpha and beta (or all layer weights) are 0: there is nothing to optimize")
         if self.first_image not in FIRST_IMAGES:
-            raise InputError(f"first_image must be one of {', '.join(FIRST_IMAGES)}, not {self.first_image!r}")
+            raise InputError(
+                f"first_image must be one of {', '.join(FIRST_IMAGES)}, not {self.first_image!r}"
+            )
 
     def for_picture(self, height, width):
         """These settings with beta decided for a picture of this size."""

@@ -1,12 +1,11 @@
 """Style transfer: targets, first image, objective, and `stylize`, which joins them."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from . import images, losses
-from .errors import InputError
 from .network import Network
 from .optimizer import minimize
 from .settings import Settings
@@ -166,7 +165,9 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, **set
     content, style = (images.resize(images.load_image(source), settings.size) for source in (content, style))
     settings = settings.for_picture(*content.shape[:2])
     start = first_image(content, style, settings)
-    content, style, start = (images.preprocess(image, weights.preprocessing) for image in (content, style, start))
+    content, style, start = (
+        images.preprocess(image, weights.preprocessing) for image in (content, style, start)
+    )
     records, began = [], time.perf_counter()
 
     def on_iteration(image, loss):

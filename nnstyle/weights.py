@@ -59,7 +59,9 @@ def load_weights(source="pocket"):
     pocket = next((path for path in POCKET_PATHS if path.exists()), POCKET_PATHS[0])
     path = pocket if source == "pocket" else Path(source)
     if not os.path.isfile(path):  # unlike Path.is_file, it takes names of any length
-        raise InputError(f"there is no weights file {path}: give a file's path, or pocket for the embedded network")
+        raise InputError(
+            f"there is no weights file {path}: give a file's path, or pocket for the embedded network"
+        )
     try:
         with h5py.File(path) as file:
             return read_network(file, path.stem)
@@ -73,7 +75,9 @@ def load_weights(source="pocket"):
 
 def read_network(file, name):
     """Everything in an open HDF5 file; `name` is for a file that does not tell its own."""
-    found = {layer: find_layer(file[group_name(layer)]) for layer in CONVOLUTIONS if group_name(layer) in file}
+    found = {
+        layer: find_layer(file[group_name(layer)]) for layer in CONVOLUTIONS if group_name(layer) in file
+    }
     check_shapes(found)  # before the values are read: a damaged shape may ask for terabytes
     layers = {layer: read_layer(layer, *datasets) for layer, datasets in found.items()}
     return Weights(layers, text(file.attrs.get("name", name)), read_preprocessing(file.attrs))
@@ -101,7 +105,9 @@ def find_layer(group):
         group.visititems(keep)
     found.sort(key=lambda item: -item.ndim)
     if [item.ndim for item in found] != [4, 1]:
-        raise InputError(f"{group.name} should hold one kernel and one bias, floating-point arrays of rank 4 and 1")
+        raise InputError(
+            f"{group.name} should hold one kernel and one bias, floating-point arrays of rank 4 and 1"
+        )
     return found
 
 
@@ -137,8 +143,17 @@ def read_preprocessing(attributes):
     scale = np.asarray(attributes.get("scale", standard.scale))
     if order not in ("RGB", "BGR"):
         raise InputError(f"its channel_order is {order}, neither RGB nor BGR")
-    if mean.dtype.kind not in "fiu" or scale.dtype.kind not in "fiu" or mean.shape != (3,) or scale.shape not in ((), (3,)):
+    if (
+        mean.dtype.kind not in "fiu"
+        or scale.dtype.kind not in "fiu"
+        or mean.shape != (3,)
+        or scale.shape not in ((), (3,))
+    ):
         raise InputError("its mean should be 3 numbers, its scale 1 or 3")
     if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale != 0).all()):
         raise InputError("its mean and scale should be finite, the scale not 0")
-    return Preprocessing(order, tuple(mean.astype(float).tolist()), tuple(scale.astype(float).tolist()) if scale.ndim else float(scale))
+    return Preprocessing(
+        order,
+        tuple(mean.astype(float).tolist()),
+        tuple(scale.astype(float).tolist()) if scale.ndim else float(scale),
+    )

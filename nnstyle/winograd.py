@@ -41,10 +41,10 @@ numbers in another order, and one transformed kernel serves both directions.
 
 import numpy as np
 
-TILE = 6                                            # outputs per tile and direction
-POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2, np.inf)   # simple, small, closed under 1/p
-RECIPROCAL = [7, 1, 2, 5, 6, 3, 4, 0]               # POINTS[RECIPROCAL[i]] == 1 / POINTS[i]
-N = len(POINTS)                                     # TILE + 3 - 1 = 8
+TILE = 6  # outputs per tile and direction
+POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2, np.inf)  # simple, small, closed under 1/p
+RECIPROCAL = [7, 1, 2, 5, 6, 3, 4, 0]  # POINTS[RECIPROCAL[i]] == 1 / POINTS[i]
+N = len(POINTS)  # TILE + 3 - 1 = 8
 
 # Memory for the image rows held transformed at a time: large enough for long matrix
 # products, small enough for the last-level cache.
@@ -58,9 +58,9 @@ def evaluation(n):
 
 
 _scale = np.array([1 / abs(p) if 0 < abs(p) < np.inf else 1 for p in POINTS])[:, None]
-G = evaluation(3) * _scale                          # (8, 3) taps -> points
-BT = np.linalg.inv(evaluation(N)).T / _scale        # (8, 8) eight neighbours -> points
-AT = evaluation(TILE).T                             # (6, 8) points -> six outputs
+G = evaluation(3) * _scale  # (8, 3) taps -> points
+BT = np.linalg.inv(evaluation(N)).T / _scale  # (8, 8) eight neighbours -> points
+AT = evaluation(TILE).T  # (6, 8) points -> six outputs
 
 
 def _kernel_row(kernel, i, out):
@@ -129,13 +129,16 @@ def _block(x, kernel, workers, bias, gradient, y, tiles, across):
 def _combine_rows(x, t, bt, v):
     """B^T over the eight image rows under tile row t, into v (8, padded width, in)."""
     height, width, channels = x.shape
-    top = t * TILE - 1                        # one row of border above the tile
+    top = t * TILE - 1  # one row of border above the tile
     first, last = max(top, 0), min(top + N, height)
     # Rows outside the image are zero, so their columns of B^T are left out.
-    np.matmul(bt[:, first - top:last - top], x[first:last].reshape(last - first, -1),
-              out=v[:, 1:width + 1].reshape(N, width * channels))
+    np.matmul(
+        bt[:, first - top : last - top],
+        x[first:last].reshape(last - first, -1),
+        out=v[:, 1 : width + 1].reshape(N, width * channels),
+    )
     v[:, 0] = 0
-    v[:, width + 1:] = 0
+    v[:, width + 1 :] = 0
 
 
 def _convolve_rows(rows, points, bt, at, bias, out, workers, share):
@@ -148,19 +151,18 @@ def _convolve_rows(rows, points, bt, at, bias, out, workers, share):
     size = N * n * across * max(c_in, c_out)
     a = workers.scratch(("a", share), (size,), rows.dtype)  # two buffers used in turn,
     b = workers.scratch(("b", share), (size,), rows.dtype)  # so that both stay in the cache
-    x = a[:N * n * across * c_in].reshape(N, n, across, c_in)
-    for j in range(N):                        # x_j of every tile: the tiles overlap by two
-        x[j] = rows[:, j:j + TILE * (across - 1) + 1:TILE]
-    bx = b[:x.size].reshape(N, -1)
-    np.matmul(bt, x.reshape(N, -1), out=bx)                         # B^T x
-    products = a[:N * n * across * c_out].reshape(N, n * across, c_out)
-    np.matmul(bx.reshape(N, n * across, c_in), points, out=products)     # (G k) * (B^T x)
-    if bias is not None:                      # A^T's column for the point 1 is all ones, so
-        products[POINTS.index(1)] += bias     # what is added there reaches every output once
-    y = b[:TILE * n * across * c_out].reshape(TILE, -1)
-    np.matmul(at, products.reshape(N, -1), out=y)                   # A^T [...]
-    out.reshape(n, across, TILE, c_out)[:] = np.moveaxis(
-        y.reshape(TILE, n, across, c_out), 0, 2)
+    x = a[: N * n * across * c_in].reshape(N, n, across, c_in)
+    for j in range(N):  # x_j of every tile: the tiles overlap by two
+        x[j] = rows[:, j : j + TILE * (across - 1) + 1 : TILE]
+    bx = b[: x.size].reshape(N, -1)
+    np.matmul(bt, x.reshape(N, -1), out=bx)  # B^T x
+    products = a[: N * n * across * c_out].reshape(N, n * across, c_out)
+    np.matmul(bx.reshape(N, n * across, c_in), points, out=products)  # (G k) * (B^T x)
+    if bias is not None:  # A^T's column for the point 1 is all ones, so
+        products[POINTS.index(1)] += bias  # what is added there reaches every output once
+    y = b[: TILE * n * across * c_out].reshape(TILE, -1)
+    np.matmul(at, products.reshape(N, -1), out=y)  # A^T [...]
+    out.reshape(n, across, TILE, c_out)[:] = np.moveaxis(y.reshape(TILE, n, across, c_out), 0, 2)
 
 
 def _finish_rows(w, t, at, y):

@@ -27,13 +27,20 @@ def make_pictures(folder):
 def run(folder, *arguments, **environment):
     """Run to the end, in a folder."""
     return subprocess.run(
-        command(arguments), cwd=folder, capture_output=True, text=True, env=ENVIRONMENT | environment, timeout=60
+        command(arguments),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | environment,
+        timeout=60,
     )
 
 
 def start(folder, *arguments, stderr=subprocess.PIPE):
     """Start in a folder, to be watched and interrupted."""
-    return subprocess.Popen(command(arguments), cwd=folder, stdout=subprocess.PIPE, stderr=stderr, text=True, env=ENVIRONMENT)
+    return subprocess.Popen(
+        command(arguments), cwd=folder, stdout=subprocess.PIPE, stderr=stderr, text=True, env=ENVIRONMENT
+    )
 
 
 def command(arguments):

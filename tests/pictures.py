@@ -94,4 +94,6 @@ def bomb():
 def stored_settings(path):
     """The JSON in a picture, found as the format's documentation says, not as we wrote it."""
     with Image.open(path) as image:
-        return json.loads(image.text["nnstyle"] if image.format == "PNG" else image.getexif()[270])  # ImageDescription
+        return json.loads(
+            image.text["nnstyle"] if image.format == "PNG" else image.getexif()[270]
+        )  # ImageDescription

@@ -55,7 +55,10 @@ CASES = [
     (f"{PICTURES} --layer-weights 1,1,nan,1,1", "conv3_1"),
     (f"{PICTURES} --layer-weights 1,1,x,1,1", "layer-weights"),
     (f"{PICTURES} --layer-weights ''", "layer-weights"),
-    (f"{PICTURES} --content-layers conv9_9", "'conv9_9' is unknown: this network has conv1_1, conv1_2, pool1"),
+    (
+        f"{PICTURES} --content-layers conv9_9",
+        "'conv9_9' is unknown: this network has conv1_1, conv1_2, pool1",
+    ),
     (f"{PICTURES} --style-layers conv1_1,relu2_1", "'relu2_1' is unknown"),
     (f"{PICTURES} --content-layers conv5_2", "'conv5_2' is unknown"),
     (f"{PICTURES} --style-layers ''", "layer"),
@@ -160,7 +163,9 @@ def test_bad_input_ends_the_process_with_status_2(bad_files, line):
     assert_refused(result.returncode, result.stdout, result.stderr, bad_files)
 
 
-def test_an_output_that_cannot_be_written_is_found_out_before_the_work(bad_files, unwritable_folder, monkeypatch, capsys):
+def test_an_output_that_cannot_be_written_is_found_out_before_the_work(
+    bad_files, unwritable_folder, monkeypatch, capsys
+):
     def work(*_, **__):
         raise AssertionError("the work has begun")
 
@@ -188,4 +193,6 @@ def test_memory_that_does_not_suffice_is_bad_input_too(bad_files, monkeypatch, c
 
     monkeypatch.setattr("nnstyle.cli.stylize", too_large)
     monkeypatch.chdir(bad_files)
-    assert_refused(main([*PICTURES.split(), "-q", "-o", "out/x.png"]), *capsys.readouterr(), bad_files, "--size")
+    assert_refused(
+        main([*PICTURES.split(), "-q", "-o", "out/x.png"]), *capsys.readouterr(), bad_files, "--size"
+    )

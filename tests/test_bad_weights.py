@@ -19,12 +19,16 @@ def assert_refused(path, words):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["missing.h5", ".", "x" * 300, "zero\0byte"], ids=["missing", "folder", "long name", "zero byte"])
+@pytest.mark.parametrize(
+    "name", ["missing.h5", ".", "x" * 300, "zero\0byte"], ids=["missing", "folder", "long name", "zero byte"]
+)
 def test_a_path_without_a_file(tmp_path, name):
     assert_refused(tmp_path / name, "")
 
 
-@pytest.mark.parametrize("content", [b"", b"not HDF5", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + b"\0" * 1000])
+@pytest.mark.parametrize(
+    "content", [b"", b"not HDF5", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + b"\0" * 1000]
+)
 def test_not_hdf5(tmp_path, content):
     (tmp_path / "vgg.h5").write_bytes(content)
     assert_refused(tmp_path / "vgg.h5", "not a readable HDF5 file")
@@ -75,7 +79,14 @@ def test_a_layer_missing_in_the_middle(tmp_path, missing):
         ((5, 4, 3, 3), (5,)),
         ((3, 3, 4, 0), (0,)),
     ],
-    ids=["bias too short", "channels do not chain", "1x1", "5x5", "the order of other frameworks", "no channels"],
+    ids=[
+        "bias too short",
+        "channels do not chain",
+        "1x1",
+        "5x5",
+        "the order of other frameworks",
+        "no channels",
+    ],
 )
 def test_a_wrong_shape(tmp_path, kernel, bias):
     weights = tiny_weights(last="conv2_1")
@@ -117,7 +128,9 @@ def test_a_group_that_is_no_convolution(tmp_path, arrays):
     assert_refused(path, "/block1_conv2 should hold one kernel and one bias")
 
 
-@pytest.mark.parametrize("link", [h5py.SoftLink("/nowhere"), h5py.ExternalLink("nowhere.h5", "/x"), np.zeros(3)])
+@pytest.mark.parametrize(
+    "link", [h5py.SoftLink("/nowhere"), h5py.ExternalLink("nowhere.h5", "/x"), np.zeros(3)]
+)
 def test_a_group_that_is_none(tmp_path, link):
     path = write_vgg(tmp_path / "vgg.h5", tiny_weights(last="conv1_1"))
     with h5py.File(path, "a") as file:
@@ -130,7 +143,9 @@ def test_a_group_that_is_none(tmp_path, link):
 def test_values_that_are_not_finite_in_float32(tmp_path, which, value):
     weights = tiny_weights(last="conv2_1")
     weights["conv1_2"][which].flat[-1] = value
-    assert_refused(write_vgg(tmp_path / "vgg.h5", weights, dtype=np.float64), "conv1_2 has values that are not finite")
+    assert_refused(
+        write_vgg(tmp_path / "vgg.h5", weights, dtype=np.float64), "conv1_2 has values that are not finite"
+    )
 
 
 @pytest.mark.parametrize(

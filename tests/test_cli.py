@@ -2,9 +2,7 @@
 
 import dataclasses
 import os
-import pty
 import re
-import termios
 
 import numpy as np
 import pytest
@@ -51,11 +49,27 @@ def test_own_pictures_give_what_the_library_gives(folder):
 
 @pytest.mark.parametrize("ending", [".png", ".jpg"])  # the others: in test_output.py
 def test_a_picture_carries_the_settings_that_made_it(folder, ending):
-    options = ["--alpha", "2", "--beta", "9", "--style-layers", "conv1_1,conv2_1", "--layer-weights", "0.25,0.75"]
+    options = [
+        "--alpha",
+        "2",
+        "--beta",
+        "9",
+        "--style-layers",
+        "conv1_1,conv2_1",
+        "--layer-weights",
+        "0.25,0.75",
+    ]
     assert paint(folder, *options, output=f"result{ending}") == 0
     assert new_files(folder) == [f"result{ending}"]
     stored = stored_settings(folder / f"result{ending}")
-    settings = Settings(size=48, iterations=3, alpha=2.0, beta=9.0, style_layers=("conv1_1", "conv2_1"), layer_weights=(0.25, 0.75))
+    settings = Settings(
+        size=48,
+        iterations=3,
+        alpha=2.0,
+        beta=9.0,
+        style_layers=("conv1_1", "conv2_1"),
+        layer_weights=(0.25, 0.75),
+    )
     for name, value in dataclasses.asdict(settings).items():
         assert stored[name] == (list(value) if isinstance(value, tuple) else value)
     assert (stored["content"], stored["style"], stored["weights"]) == ("content.png", "style.png", "pocket")
@@ -85,45 +99,16 @@ def test_plain_lines_where_there_is_no_terminal(folder):
     lines = result.stderr.splitlines()
     assert len(lines) == 3
     for number, line in enumerate(lines, start=1):
-        assert re.fullmatch(rf"iteration {number} of 3: loss \S+ = content \S+ \+ style \S+, \d+ s left", line)
+        assert re.fullmatch(
+            rf"iteration {number} of 3: loss \S+ = content \S+ \+ style \S+, \d+ s left", line
+        )
     assert "\r" not in result.stderr and "\x1b" not in result.stderr
-
-
-def on_terminal(folder, *arguments):
-    """Run with standard error on a pseudo-terminal: (exit status, what was shown on it, standard output)."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 120))
-    with start(folder, *arguments, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # Linux's way to say that the other end is closed
-                part = b""
-            if not part:
-                break
-            shown += part
-        stdout = process.stdout.read()
-    os.close(ours)
-    return process.returncode, shown.decode(), stdout
-
-
-def test_a_bar_on_a_terminal(folder):
-    status, shown, stdout = on_terminal(folder, *OWN[:-1], "30")
-    assert status == 0 and "stylized.png" in stdout
-    assert re.search(r"\d+% ?\|.*\| *\d+/30 loss \S+ = content \S+ \+ style \S+ \[\d+:\d+, (\d+:\d+|\?) left\]", shown)
-    assert "iteration" not in shown and shown.count("\n") <= 1
 
 
 def test_quiet_prints_nothing(folder):
     result = run(folder, *OWN, "--quiet")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert new_files(folder) == ["stylized.png"]
-
-
-def test_quiet_prints_nothing_on_a_terminal(folder):
-    assert on_terminal(folder, *OWN, "-q") == (0, "", "")
 
 
 def make_transparent(path):
@@ -170,14 +155,20 @@ def test_the_help_groups_the_options_and_tells_their_defaults(help_text):
     assert len(re.findall(r"^\w.*:$", help_text, re.MULTILINE)) >= 5  # groups
     for name, default in dataclasses.asdict(Settings()).items():
         option = help_text.split(f"\n  --{name.replace('_', '-')} ")[1].split("\n  -")[0]
-        shown = ",".join(default) if isinstance(default, tuple) and isinstance(default[0], str) else str(default)
+        shown = (
+            ",".join(default) if isinstance(default, tuple) and isinstance(default[0], str) else str(default)
+        )
         # These three depend on the picture or on other options, or are switches.
         assert name in ("beta", "layer_weights", "bounded") or f"default: {shown}" in " ".join(option.split())
 
 
 def test_the_help_promises_what_happens_to_files(help_text):
     text = " ".join(help_text.split())
-    for words in ("written whole or not at all", "replaced only by a finished picture", "Ctrl-C saves the best picture so far"):
+    for words in (
+        "written whole or not at all",
+        "replaced only by a finished picture",
+        "Ctrl-C saves the best picture so far",
+    ):
         assert words in text
 
 

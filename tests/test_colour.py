@@ -45,7 +45,9 @@ def test_16_bit_grey_keeps_its_range(format):
 
 def test_16_bit_grey_of_the_other_byte_order_is_the_same():
     values = np.linspace(0, 65535, 40 * 56).astype(">u2").reshape(40, 56)
-    np.testing.assert_array_equal(load_image(Image.fromarray(values)), load_image(Image.fromarray(values.astype("<u2"))))
+    np.testing.assert_array_equal(
+        load_image(Image.fromarray(values)), load_image(Image.fromarray(values.astype("<u2")))
+    )
 
 
 def test_16_bit_colour_loses_its_lower_bits(tmp_path):
@@ -60,7 +62,14 @@ def test_float_grey_is_taken_from_0_to_1():
     np.testing.assert_array_equal(loaded, np.rint(values * 255)[..., None].repeat(3, axis=2))
 
 
-@pytest.mark.parametrize("values", [np.full((40, 40), 2.0, np.float32), np.full((40, 40), np.nan, np.float32), np.full((40, 40), -1, np.int32)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full((40, 40), 2.0, np.float32),
+        np.full((40, 40), np.nan, np.float32),
+        np.full((40, 40), -1, np.int32),
+    ],
+)
 def test_grey_values_out_of_range_are_refused_not_clipped(tmp_path, values):
     Image.fromarray(values).save(tmp_path / "grey.tif")
     with pytest.raises(InputError, match="grey.tif: grey values must lie between 0 and"):
@@ -68,7 +77,11 @@ def test_grey_values_out_of_range_are_refused_not_clipped(tmp_path, values):
 
 
 def test_a_cmyk_jpeg_looks_like_its_rgb():
-    assert_plain(load_image(through_file(plain("orange").convert("CMYK"), "JPEG", quality=95)), (255, 165, 0), tolerance=3)
+    assert_plain(
+        load_image(through_file(plain("orange").convert("CMYK"), "JPEG", quality=95)),
+        (255, 165, 0),
+        tolerance=3,
+    )
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa"])
@@ -113,7 +126,10 @@ def test_nothing_is_said_of_an_alpha_channel_that_hides_nothing():
 ROTATED = {"icc_profile": rgb_profile(GREEN, BLUE, RED)}
 
 
-@pytest.mark.parametrize(("format", "options"), [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("JPEG", {"quality": 95})])
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("JPEG", {"quality": 95})],
+)
 def test_an_embedded_profile_is_converted_to_srgb(format, options):
     loaded = load_image(through_file(plain((128, 0, 0)), format, **options, **ROTATED))
     assert_plain(loaded, (0, LINEAR_HALF, 0), tolerance=10 if format == "JPEG" else 2)
@@ -126,7 +142,11 @@ def test_the_profile_of_a_palette_is_converted():
 
 def test_the_profile_of_a_transparent_picture_is_converted():
     with pytest.warns(UserWarning, match="transparent"):
-        assert_plain(load_image(through_file(plain((255, 0, 0, 254), "RGBA"), "PNG", **ROTATED)), (0, 255, 0), tolerance=20)
+        assert_plain(
+            load_image(through_file(plain((255, 0, 0, 254), "RGBA"), "PNG", **ROTATED)),
+            (0, 255, 0),
+            tolerance=20,
+        )
 
 
 @pytest.mark.parametrize("image", [plain(128, "L"), plain(128 * 257, "I;16"), plain((128, 255), "LA")])

@@ -57,7 +57,13 @@ def test_a_uint8_array_is_taken_as_it_is(array):
     np.testing.assert_array_equal(load_image(array), array)
 
 
-@given(arrays.arrays(np.float32, arrays.array_shapes(**SIDES).map(lambda shape: (*shape, 3)), elements=st.floats(0, 1, width=32)))
+@given(
+    arrays.arrays(
+        np.float32,
+        arrays.array_shapes(**SIDES).map(lambda shape: (*shape, 3)),
+        elements=st.floats(0, 1, width=32),
+    )
+)
 def test_floats_from_0_to_1_are_rounded_to_the_nearest_of_256_values(array):
     loaded = load_image(array)
     assert loaded.shape == array.shape and loaded.dtype == np.uint8
@@ -144,7 +150,12 @@ def test_a_file_that_is_no_whole_picture_is_refused_by_name(tmp_path, name, kind
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("missing.png", "does not exist"), (".", "is a folder"), ("x" * 300, "File name too long"), ("zero\0byte", "not exist")],
+    [
+        ("missing.png", "does not exist"),
+        (".", "is a folder"),
+        ("x" * 300, "File name too long"),
+        ("zero\0byte", "not exist"),
+    ],
     ids=["missing", "folder", "long name", "zero byte"],
 )
 def test_a_path_without_a_file_is_refused(tmp_path, name, words):
@@ -155,5 +166,8 @@ def test_a_path_without_a_file_is_refused(tmp_path, name, words):
 def test_a_damaged_pil_image_is_refused_like_a_file():
     file = io.BytesIO()
     Image.fromarray(noise(64, 64)).save(file, "PNG")
-    with Image.open(io.BytesIO(file.getvalue()[:4000])) as image, pytest.raises(InputError, match="may be damaged"):
+    with (
+        Image.open(io.BytesIO(file.getvalue()[:4000])) as image,
+        pytest.raises(InputError, match="may be damaged"),
+    ):
         load_image(image)

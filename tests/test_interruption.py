@@ -33,7 +33,9 @@ def small_main(folder, monkeypatch):
 
 
 def new_files(folder):
-    return {name: content for name, content in files(folder).items() if name not in ("content.png", "style.png")}
+    return {
+        name: content for name, content in files(folder).items() if name not in ("content.png", "style.png")
+    }
 
 
 def interrupt_after_first_line(folder, *arguments):
@@ -107,7 +109,9 @@ def stylize_that_fails(failure):
     return stylize
 
 
-@pytest.mark.parametrize(("failure", "status"), [(NotFiniteError("the loss became NaN"), 2), (KeyboardInterrupt(), 130)])
+@pytest.mark.parametrize(
+    ("failure", "status"), [(NotFiniteError("the loss became NaN"), 2), (KeyboardInterrupt(), 130)]
+)
 @pytest.mark.parametrize("old", [b"old", None])
 def test_what_was_reached_is_saved_beside_an_old_picture(folder, small_main, capsys, failure, status, old):
     if old:

@@ -11,7 +11,10 @@ from . import loops
 from .checks import adjoint_error, away_from_zero, distinct, gradient_error
 
 SIZES = [(1, 1), (1, 4), (2, 2), (3, 2), (5, 4), (4, 7), (7, 7)]
-POOLS = {"max": (layers.max_pool, layers.max_pool_backward), "average": (layers.average_pool, layers.average_pool_backward)}
+POOLS = {
+    "max": (layers.max_pool, layers.max_pool_backward),
+    "average": (layers.average_pool, layers.average_pool_backward),
+}
 
 
 @pytest.fixture
@@ -68,7 +71,9 @@ def test_pooling_equals_loops(rng, pooling, size):
 
 def test_a_tie_in_max_pooling_goes_to_the_first_in_reading_order():
     y, cache = layers.max_pool(np.ones((2, 2, 1)))
-    np.testing.assert_array_equal(layers.max_pool_backward(np.full_like(y, 5), cache)[..., 0], [[5, 0], [0, 0]])
+    np.testing.assert_array_equal(
+        layers.max_pool_backward(np.full_like(y, 5), cache)[..., 0], [[5, 0], [0, 0]]
+    )
 
 
 def test_the_derivative_of_relu_at_zero_is_zero():
@@ -141,7 +146,7 @@ def untransposed(dy, cache):
 def test_a_wrong_kernel_is_caught(rng, wrong):
     forward, x = some_conv(rng, 3, 3), rng.normal(size=(4, 5, 3))
     assert gradient_error(forward, wrong, x, rng) > 1e-2
-    assert adjoint_error(lambda x: (layers.conv(x, forward(x)[1][0], 0)), wrong, x, rng) > 1e-3
+    assert adjoint_error(lambda x: layers.conv(x, forward(x)[1][0], 0), wrong, x, rng) > 1e-3
 
 
 def test_a_relu_that_lets_everything_pass_is_caught(rng):

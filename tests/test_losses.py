@@ -62,13 +62,17 @@ def test_a_style_image_of_another_size_is_compared_per_position(rng):
     assert loss == pytest.approx((difference**2).sum() / (4 * 5**2), rel=1e-12)
     # The same texture on twice the area is the same style.
     doubled = np.concatenate([features, features])
-    assert losses.style_loss(doubled, losses.gram_matrix(features), style_positions=12)[0] == pytest.approx(0, abs=1e-25)
+    assert losses.style_loss(doubled, losses.gram_matrix(features), style_positions=12)[0] == pytest.approx(
+        0, abs=1e-25
+    )
 
 
 def test_a_shuffle_of_positions_keeps_the_gram_matrix(rng):
     features = rng.normal(size=(4, 3, 5))
     shuffled = rng.permutation(features.reshape(12, 5)).reshape(4, 3, 5)
-    np.testing.assert_allclose(losses.gram_matrix(shuffled), losses.gram_matrix(features), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        losses.gram_matrix(shuffled), losses.gram_matrix(features), rtol=1e-12, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -26,5 +26,7 @@ print(peak if sys.platform == "darwin" else 1024 * peak)  # bytes there, KiB on 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no module resource")
 def test_forward_and_backward_of_vgg19_at_512_px_stay_below_a_gigabyte():
-    result = subprocess.run([sys.executable, "-c", ITERATION], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", ITERATION], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
     assert int(result.stdout) < 1.0e9

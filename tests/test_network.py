@@ -84,7 +84,10 @@ def directional_error(forward, backward, image, rng, step=1e-5):
     for _ in range(50):
         direction = rng.normal(size=image.shape)
         direction /= np.linalg.norm(direction)
-        (ahead, cache_ahead), (behind, cache_behind) = forward(image + step * direction), forward(image - step * direction)
+        (ahead, cache_ahead), (behind, cache_behind) = (
+            forward(image + step * direction),
+            forward(image - step * direction),
+        )
         if same_kinks(cache, cache_ahead) and same_kinks(cache, cache_behind):
             slope = (value(ahead) - value(behind)) / (2 * step)
             return relative_error(np.vdot(backward(cotangent, cache), direction), slope)

@@ -66,7 +66,9 @@ def test_equation_7_from_its_parts(rng):
     objective, content, style = make_objective(rng, **settings)
     image = rng.normal(size=(19, 22, 3))
     total, _ = objective(image)
-    features, contents, styles = (objective.network.forward(picture, objective.layers)[0] for picture in (image, content, style))
+    features, contents, styles = (
+        objective.network.forward(picture, objective.layers)[0] for picture in (image, content, style)
+    )
     L_content = losses.content_loss(features["conv4_2"], contents["conv4_2"])[0]
     E = [
         losses.style_loss(features[layer], losses.gram_matrix(styles[layer]), styles[layer][..., 0].size)[0]
@@ -93,7 +95,9 @@ def test_what_weighs_nothing_is_not_computed(rng):
 
 
 def test_first_images(rng):
-    content, style = (rng.integers(0, 256, size=shape, dtype=np.uint8) for shape in ((40, 50, 3), (64, 33, 3)))
+    content, style = (
+        rng.integers(0, 256, size=shape, dtype=np.uint8) for shape in ((40, 50, 3), (64, 33, 3))
+    )
     make = lambda **settings: first_image(content, style, Settings(**settings))  # noqa: E731
     np.testing.assert_array_equal(make(first_image="content"), content)
     assert make(first_image="style").shape == content.shape

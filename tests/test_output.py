@@ -14,7 +14,13 @@ from nnstyle.output import FORMATS, check_output, free_name, save_image
 from .pictures import noise, stored_settings
 
 EXACT = [ending for ending in FORMATS if ending not in (".jpg", ".jpeg")]
-SETTINGS = {"alpha": 1.0, "beta": 1e5, "style_layers": ["conv1_1"], "content": "Gemälde «1».jpg", "layer_weights": None}
+SETTINGS = {
+    "alpha": 1.0,
+    "beta": 1e5,
+    "style_layers": ["conv1_1"],
+    "content": "Gemälde «1».jpg",
+    "layer_weights": None,
+}
 
 
 @pytest.mark.parametrize("ending", EXACT)
@@ -59,7 +65,9 @@ def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
     assert (tmp_path / "x.png").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
-@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), MemoryError()])
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), MemoryError()]
+)
 @pytest.mark.parametrize("old", [b"old", None])
 def test_a_writer_that_fails_midway_leaves_things_as_they_were(tmp_path, monkeypatch, failure, old):
     def failing_save(image, path, *_, **__):
@@ -80,7 +88,12 @@ def test_a_free_name_is_the_name_itself_where_it_is_free(tmp_path):
 
 def test_a_taken_name_gets_an_ending_and_then_numbers(tmp_path):
     wanted = str(tmp_path / "my.picture.png")
-    for name in ("my.picture.png", "my.picture-unfinished.png", "my.picture-unfinished-2.png", "my.picture-unfinished-3.png"):
+    for name in (
+        "my.picture.png",
+        "my.picture-unfinished.png",
+        "my.picture-unfinished-2.png",
+        "my.picture-unfinished-3.png",
+    ):
         assert free_name(wanted).name == name
         free_name(wanted).touch()
 

@@ -14,7 +14,9 @@ from .pictures import noise
 PICTURES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3)))
 MEANS = st.tuples(*[st.floats(-255, 255)] * 3)
 SCALE = st.floats(1 / 512, 8) | st.floats(-8, -1 / 512)
-PREPROCESSINGS = st.builds(Preprocessing, st.sampled_from(["RGB", "BGR"]), MEANS, SCALE | st.tuples(SCALE, SCALE, SCALE))
+PREPROCESSINGS = st.builds(
+    Preprocessing, st.sampled_from(["RGB", "BGR"]), MEANS, SCALE | st.tuples(SCALE, SCALE, SCALE)
+)
 
 
 @given(PICTURES, PREPROCESSINGS)
@@ -28,17 +30,25 @@ def test_deprocess_undoes_preprocess(picture, preprocessing):
 
 def test_rgb_keeps_the_order_and_bgr_turns_it_round():
     pixel = np.array([[[10, 20, 30]]], np.uint8)
-    np.testing.assert_array_equal(preprocess(pixel, Preprocessing("RGB", (1.0, 2.0, 3.0), 2.0)), [[[18, 36, 54]]])
-    np.testing.assert_array_equal(preprocess(pixel, Preprocessing("BGR", (1.0, 2.0, 3.0), 2.0)), [[[58, 36, 14]]])
+    np.testing.assert_array_equal(
+        preprocess(pixel, Preprocessing("RGB", (1.0, 2.0, 3.0), 2.0)), [[[18, 36, 54]]]
+    )
+    np.testing.assert_array_equal(
+        preprocess(pixel, Preprocessing("BGR", (1.0, 2.0, 3.0), 2.0)), [[[58, 36, 14]]]
+    )
 
 
 def test_a_scale_of_three_numbers_has_one_for_each_channel_of_the_network():
     pixel = np.array([[[10, 20, 30]]], np.uint8)
-    np.testing.assert_array_equal(preprocess(pixel, Preprocessing("BGR", (0.0,) * 3, (1.0, 2.0, 4.0))), [[[30, 40, 40]]])
+    np.testing.assert_array_equal(
+        preprocess(pixel, Preprocessing("BGR", (0.0,) * 3, (1.0, 2.0, 4.0))), [[[30, 40, 40]]]
+    )
 
 
 def test_the_default_is_that_of_keras():
-    np.testing.assert_allclose(preprocess(np.zeros((1, 1, 3), np.uint8), Preprocessing()), [[[-103.939, -116.779, -123.68]]])
+    np.testing.assert_allclose(
+        preprocess(np.zeros((1, 1, 3), np.uint8), Preprocessing()), [[[-103.939, -116.779, -123.68]]]
+    )
 
 
 def test_the_type_asked_for_is_the_type_returned():

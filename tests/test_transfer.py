@@ -19,7 +19,10 @@ def pictures():
     """Two smooth random pictures of different shapes."""
     rng = np.random.default_rng(2)
     coarse = [rng.integers(0, 256, size=shape, dtype=np.uint8) for shape in ((6, 8, 3), (9, 7, 3))]
-    return [np.array(Image.fromarray(c).resize((size, 64), Image.Resampling.BICUBIC)) for c, size in zip(coarse, (80, 52))]
+    return [
+        np.array(Image.fromarray(c).resize((size, 64), Image.Resampling.BICUBIC))
+        for c, size in zip(coarse, (80, 52))
+    ]
 
 
 def test_the_result_is_a_picture_with_one_record_an_iteration(pictures):
@@ -34,7 +37,9 @@ def test_the_result_is_a_picture_with_one_record_an_iteration(pictures):
     assert result.reason == "all iterations done"
 
 
-@pytest.mark.parametrize("settings", [{}, {"first_image": "noise", "seed": 3}, {"pooling": "average", "bounded": True}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"first_image": "noise", "seed": 3}, {"pooling": "average", "bounded": True}]
+)
 def test_the_same_input_gives_the_same_picture_bit_for_bit(pictures, settings):
     first, second = (stylize(*pictures, **SMALL, **settings) for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)
@@ -70,13 +75,17 @@ def test_the_style_of_the_style_image_is_approached_from_noise(pictures):
 
 
 def test_the_content_of_the_content_image_is_approached_from_noise(pictures):
-    result = stylize(*pictures, size=48, iterations=80, first_image="noise", beta=0.0, content_layers=["conv1_1"])
+    result = stylize(
+        *pictures, size=48, iterations=80, first_image="noise", beta=0.0, content_layers=["conv1_1"]
+    )
     content = np.array(Image.fromarray(pictures[0]).resize((48, 38), Image.Resampling.LANCZOS))
     assert np.abs(result.image.astype(float) - content).mean() < 12  # of 255; noise is about 85 away
 
 
 def test_weights_may_be_an_object_or_a_name_and_layers_must_exist(pictures):
-    by_name, by_object = (stylize(*pictures, weights, **SMALL) for weights in ("pocket", nnstyle.load_weights()))
+    by_name, by_object = (
+        stylize(*pictures, weights, **SMALL) for weights in ("pocket", nnstyle.load_weights())
+    )
     np.testing.assert_array_equal(by_name.image, by_object.image)
     with pytest.raises(nnstyle.InputError, match="conv5_2.*this network has conv1_1"):
         stylize(*pictures, style_layers=["conv5_2"], **SMALL)
@@ -86,7 +95,9 @@ def test_golden_trace():
     """Six iterations in float64, as they were when the gradient checks above all passed."""
     rng = np.random.default_rng(0)
     content, style, start = (rng.normal(size=(18, 20, 3)) for _ in range(3))
-    objective = Objective(Network(tiny_weights(), dtype=np.float64), content, style, Settings(alpha=1.0, beta=1e3))
+    objective = Objective(
+        Network(tiny_weights(), dtype=np.float64), content, style, Settings(alpha=1.0, beta=1e3)
+    )
     trace = []
     minimize(objective, start, 6, callback=lambda image, loss: trace.append((loss, *objective.parts[:2])))
     np.testing.assert_allclose(trace, GOLDEN, rtol=1e-6)

@@ -17,7 +17,9 @@ from .tiny import tiny_weights
 from .vgg_files import NAMINGS, write_vgg
 
 CARD = Path(__file__).parents[1] / "weights" / "README.md"
-CONVOLUTIONS = {name: [layer for layer in layers if layer.startswith("conv")] for name, layers in LAYERS.items()}
+CONVOLUTIONS = {
+    name: [layer for layer in layers if layer.startswith("conv")] for name, layers in LAYERS.items()
+}
 
 
 def assert_same(loaded, expected, dtype=np.float32):
@@ -36,7 +38,9 @@ def test_every_layout_and_precision_is_read(tmp_path, naming, dtype):
     assert_same(load_weights(write_vgg(tmp_path / "vgg.h5", weights, naming, dtype)), weights, dtype)
 
 
-@pytest.mark.parametrize(("architecture", "last"), [(name, last) for name, layers in CONVOLUTIONS.items() for last in layers])
+@pytest.mark.parametrize(
+    ("architecture", "last"), [(name, last) for name, layers in CONVOLUTIONS.items() for last in layers]
+)
 def test_a_network_may_end_after_any_convolution(tmp_path, architecture, last):
     weights = tiny_weights(architecture, last)
     loaded = load_weights(str(write_vgg(tmp_path / "vgg.h5", weights)))
@@ -71,7 +75,9 @@ def test_a_file_without_attributes_has_the_preprocessing_of_keras(tmp_path):
 @pytest.mark.parametrize("scale", [np.float32(0.5), 2, (0.25, 0.5, 4.0)])
 @pytest.mark.parametrize("order", ["RGB", "BGR", np.bytes_(b"RGB")])
 def test_a_file_states_its_own_preprocessing(tmp_path, order, scale):
-    path = write_vgg(tmp_path / "vgg.h5", tiny_weights(), channel_order=order, mean=(1.5, 2.5, 3.5), scale=scale)
+    path = write_vgg(
+        tmp_path / "vgg.h5", tiny_weights(), channel_order=order, mean=(1.5, 2.5, 3.5), scale=scale
+    )
     expected = "BGR" if order == "BGR" else "RGB"
     assert load_weights(path).preprocessing == Preprocessing(expected, (1.5, 2.5, 3.5), scale)
 
@@ -99,7 +105,9 @@ def test_the_embedded_network_is_a_slim_vgg19_up_to_conv5_1():
     weights = load_weights("pocket")
     assert list(weights) == CONVOLUTIONS["vgg19"][:13] and list(weights)[-1] == "conv5_1"
     widths = {name: bias.size for name, (_, bias) in weights.items()}
-    assert all(width == {1: 32, 2: 64, 3: 128, 4: 256, 5: 256}[int(name[4])] for name, width in widths.items())
+    assert all(
+        width == {1: 32, 2: 64, 3: 128, 4: 256, 5: 256}[int(name[4])] for name, width in widths.items()
+    )
     assert weights.name == "pocket"
     assert weights.preprocessing == Preprocessing("RGB", (123.68, 116.779, 103.939), 1.0)
 

@@ -32,7 +32,9 @@ def compare(height, width, c_in, c_out, dtype, workers):
     x, kernel, bias, dy = example(height, width, c_in, c_out, dtype)
     exact = [array.astype(np.float64) for array in (x, kernel, bias, dy)]
     assert_close(winograd_conv(x, kernel, workers, bias), loops.conv(*exact[:3]), dtype)
-    assert_close(winograd_conv(dy, kernel, workers, gradient=True), loops.conv_backward(exact[3], exact[1]), dtype)
+    assert_close(
+        winograd_conv(dy, kernel, workers, gradient=True), loops.conv_backward(exact[3], exact[1]), dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
