@@ -44,6 +44,17 @@ def make_parser():
         epilog=EPILOG,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32),
     )
+    add_files(parser)
+    add_picture_options(parser.add_argument_group("picture"))
+    add_loss_options(
+        parser.add_argument_group("loss: alpha L_content + beta L_style, the paper's equation (7)")
+    )
+    add_network_options(parser.add_argument_group("network"))
+    return parser
+
+
+def add_files(parser):
+    """What goes in, what comes out, what is said."""
     add = parser.add_argument
     add(
         "content",
@@ -67,12 +78,6 @@ def make_parser():
         help="how many processor cores to use (default: all that this process may use)",
     )
     add("--version", action="version", version=f"nnstyle {__version__}")
-    add_picture_options(parser.add_argument_group("picture"))
-    add_loss_options(
-        parser.add_argument_group("loss: alpha L_content + beta L_style, the paper's equation (7)")
-    )
-    add_network_options(parser.add_argument_group("network"))
-    return parser
 
 
 def add_picture_options(group):
