@@ -5,6 +5,7 @@ import pytest
 
 from nnstyle import Network, Settings
 from nnstyle.transfer import Objective
+from nnstyle.workers import Workers
 
 from .tiny import tiny_weights
 
@@ -51,12 +52,13 @@ def relative(ours, theirs):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("pooling", ["max", "average"])
-def test_features_and_image_gradient(dtype, pooling):
+@pytest.mark.parametrize("workers", [None, Workers(1)], ids=["im2row", "Winograd"])
+def test_features_and_image_gradient(dtype, pooling, workers):
     rng, weights = np.random.default_rng(1), tiny_weights(widths=(16, 24, 32, 32, 32))
     pictures = [rng.normal(size=size).astype(dtype) for size in ((45, 38, 3), (45, 38, 3), (37, 50, 3))]
     tensors = [torch.tensor(picture, requires_grad=i == 0) for i, picture in enumerate(pictures)]
     settings = Settings(alpha=1.0, beta=1e4)
-    network = Network(weights, pooling, dtype)
+    network = Network(weights, pooling, dtype, workers)
 
     ours, _ = network.forward(pictures[0], NAMES)
     theirs = torch_features(weights, tensors[0], pooling)
