@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints take one line."""
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: {message} (--help shows the options)\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (--help shows the options)\n")
 
 
 def names(text):

@@ -22,8 +22,8 @@ from .weights import load_weights
 SAMPLES = Path(__file__).parent / "samples"
 OWN_PICTURES = """\
 This is the sample photograph in the style of the sample painting. For pictures of your own:
-  python -m nnstyle PHOTO.jpg PAINTING.jpg -o RESULT.png
-  python -m nnstyle --help"""
+  {command} PHOTO.jpg PAINTING.jpg -o RESULT.png
+  {command} --help"""
 
 
 def main(argv=None):
@@ -75,8 +75,17 @@ def paint(arguments):
     if len(result.losses) < settings.iterations:
         message += f"\nstopped after {len(result.losses)} iterations: {result.reason}"
     if not arguments.quiet:
-        say(message + ("\n" + OWN_PICTURES if is_sample else ""), sys.stdout)
+        say(message + ("\n" + OWN_PICTURES.format(command=own_command()) if is_sample else ""), sys.stdout)
     return 0
+
+
+def own_command():
+    """How this program was called, for a reader to type again: no environment need be active."""
+    if not sys.argv[0].endswith("__main__.py"):
+        return os.path.basename(sys.argv[0]) or "nnstyle"
+    python = Path(sys.executable)
+    inside = python.is_relative_to(Path.cwd())
+    return f"{python.relative_to(Path.cwd()) if inside else python} -m nnstyle"
 
 
 def use_samples(arguments):
@@ -95,7 +104,7 @@ def use_samples(arguments):
 
 def check_no_input_is_replaced(arguments):
     """Raise InputError if the output is one of the pictures it is made from."""
-    for picture in (arguments.content, arguments.style):
+    for picture in (arguments.content, arguments.style, arguments.weights):
         if (
             os.path.exists(picture)
             and os.path.exists(arguments.output)
@@ -109,7 +118,7 @@ def check_no_input_is_replaced(arguments):
 def give_up(error, latest, arguments, settings):
     """Save the best picture so far, if there is one, without replacing anything."""
     if latest is None:
-        raise error if isinstance(error, KeyboardInterrupt) else InputError(f"{error}: lower alpha and beta")
+        raise error if isinstance(error, KeyboardInterrupt) else InputError(f"{error}: lower the weights")
     record, image = latest
     message = save(image, output.free_name(arguments.output), [record], arguments, settings)
     why = str(error) or "interrupted"

@@ -46,7 +46,7 @@ def conv(x, kernel, bias, workers=None):
     matrix = kernel.reshape(9 * channels, filters)
     padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
     y = xp.empty((height, width, filters), dtype=x.dtype)
-    rows = max(1, BLOCK_BYTES // (9 * channels * width * x.itemsize))
+    rows = max(1, BLOCK_BYTES // max(1, 9 * channels * width * x.itemsize))
     for top in range(0, height, rows):
         patches = im2row(padded[top : top + rows + 2])  # (pixels of the block, 9 C)
         block = y[top : top + rows].reshape(-1, filters)  # a view: results land in y

@@ -30,7 +30,7 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
     iterations : int
     bounds : (low, high), optional
         Smallest and largest allowed value, each a number or an array that broadcasts to
-        the image. Costs time in every iteration: see the README.
+        the image. L-BFGS-B then takes longer over every step.
     callback : callable, optional
         Called after each iteration with (image, loss). The image is the best so far.
 

@@ -62,7 +62,7 @@ def save_image(image, path, settings):
 @contextlib.contextmanager
 def whole_file(path):
     """Give a name to write to beside `path`, and put the file in its place when it is whole."""
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # a link stays a link
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part

@@ -1,6 +1,5 @@
 """What a person sees: a bar in a terminal, a line now and then elsewhere, or nothing."""
 
-import math
 import os
 import sys
 
@@ -20,10 +19,10 @@ class Progress:
 
     def __init__(self, settings, quiet):
         self.settings = settings
-        self.in_terminal = sys.stderr.isatty()
+        self.in_terminal = sys.stderr is not None and sys.stderr.isatty()
         self.quiet = quiet
-        self.every = math.ceil(settings.iterations / LINES)
-        layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc} [{elapsed}, {remaining} left]"
+        self.every = -(-settings.iterations // LINES)  # rounded up
+        layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc} [{remaining} left]"
         self.bar = tqdm(
             total=settings.iterations,
             bar_format=layout,
@@ -53,13 +52,17 @@ class Progress:
 def describe(record, settings):
     """The loss and what it is made of, in few words."""
     content, style = settings.alpha * record.content, settings.beta * record.style
-    return f"loss {record.total:.3g} = content {content:.3g} + style {style:.3g}"
+    text = f"loss {record.total:.3g} = content {content:.3g} + style {style:.3g}"
+    variation = settings.tv_weight * record.total_variation
+    return f"{text} + variation {variation:.3g}" if settings.tv_weight else text
 
 
 def say(text, stream):
     """Print a line, come what may: no terminal's alphabet and no closed pipe may cost a picture."""
+    if stream is None:  # closed before Python started
+        return
     encoding = stream.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except BrokenPipeError:  # nobody reads any more
+    except OSError:  # nobody reads any more, or a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -5,10 +5,12 @@ import numbers
 from dataclasses import dataclass, replace
 
 from .errors import InputError
+from .network import POOLING
 
 # The default beta for each pixel of the picture. Equation (1) sums over positions while (4)
 # averages, so at a constant beta a larger picture would be less of a painting.
 BETA_PER_PIXEL = 1000
+MOST_ITERATIONS = 1_000_000
 FIRST_IMAGES = ("content", "noise", "style")
 
 
@@ -62,9 +64,11 @@ class Settings:
 
     def __post_init__(self):
         for name in ("content_layers", "style_layers"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-            if not getattr(self, name):
-                raise InputError(f"{name} must name at least one layer")
+            layers = getattr(self, name)
+            layers = (layers,) if isinstance(layers, str) else tuple(layers)
+            if not layers or len(set(layers)) < len(layers):
+                raise InputError(f"{name} must name at least one layer, and each only once")
+            object.__setattr__(self, name, layers)
         if self.layer_weights is None:
             count = len(self.style_layers)
             object.__setattr__(self, "layer_weights", (1 / count,) * count)
@@ -76,6 +80,8 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or value < smallest:
                 raise InputError(f"{name} must be a whole number, at least {smallest}, not {value}")
+        if self.iterations > MOST_ITERATIONS:
+            raise InputError(f"iterations must be at most {MOST_ITERATIONS}: no picture needs more")
         weights = {"alpha": self.alpha, "beta": self.beta or 0, "tv_weight": self.tv_weight}
         weights |= {
             f"the layer weight of {layer}": w for layer, w in zip(self.style_layers, self.layer_weights)
@@ -91,6 +97,8 @@ class Settings:
             )
         if self.alpha == 0 and (self.beta == 0 or not any(self.layer_weights)):
             raise InputError("alpha and beta (or all layer weights) are 0: there is nothing to optimize")
+        if self.pooling not in POOLING:
+            raise InputError(f"pooling must be one of {', '.join(POOLING)}, not {self.pooling!r}")
         if self.first_image not in FIRST_IMAGES:
             raise InputError(
                 f"first_image must be one of {', '.join(FIRST_IMAGES)}, not {self.first_image!r}"

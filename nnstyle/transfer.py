@@ -112,7 +112,7 @@ class Objective:
 
 
 def first_image(content, style, settings):
-    """Where the optimization starts: a float array (H, W, 3) of pixels from 0 to 255.
+    """Where the optimization starts: pixels (H, W, 3) from 0 to 255, uint8, or float for noise.
 
     Parameters
     ----------

@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import re
+import shlex
+import subprocess
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image
 from nnstyle import Settings, __version__, stylize
 from nnstyle.cli import main
 
-from .command import SMALL, run, start
+from .command import ENVIRONMENT, SMALL, command, run, start
 from .pictures import stored_settings
 
 OWN = ["content.png", "style.png", *SMALL]
@@ -182,4 +184,14 @@ def test_a_reader_of_the_output_who_goes_away_does_no_harm(folder):
         process.stdout.close()
         errors = process.stderr.read()
     assert "Traceback" not in errors
+    assert new_files(folder) == ["stylized.png"]
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", ">&-", "2>/dev/full", ">/dev/full"])
+def test_a_stream_that_is_closed_or_full_does_not_cost_the_picture(folder, redirection):
+    if "full" in redirection and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    line = shlex.join(command(OWN)) + " " + redirection
+    result = subprocess.run(line, shell=True, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+    assert result.returncode == 0 and "Traceback" not in result.stderr
     assert new_files(folder) == ["stylized.png"]

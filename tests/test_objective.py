@@ -113,6 +113,7 @@ def test_first_images(rng):
         ({"size": 31}, "size must be a whole number, at least 32"),
         ({"size": 64.5}, "size must be a whole number"),
         ({"iterations": 0}, "iterations must be a whole number, at least 1"),
+        ({"iterations": 10**400}, "iterations must be at most 1000000"),
         ({"seed": -1}, "seed must be"),
         ({"alpha": -1.0}, "alpha must be a finite number, not negative"),
         ({"beta": float("nan")}, "beta must be a finite number"),
@@ -121,9 +122,16 @@ def test_first_images(rng):
         ({"layer_weights": (1, 1, -1, 1, 1)}, "layer weight of conv3_1 must be"),
         ({"alpha": 0.0, "beta": 0.0}, "nothing to optimize"),
         ({"alpha": 0.0, "layer_weights": (0, 0, 0, 0, 0)}, "nothing to optimize"),
+        ({"pooling": "avg"}, "max, average"),
+        ({"style_layers": ()}, "at least one layer"),
+        ({"content_layers": ("conv4_2", "conv4_2")}, "each only once"),
         ({"first_image": "black"}, "content, noise, style"),
     ],
 )
 def test_settings_that_cannot_be_used(wrong, message):
     with pytest.raises(InputError, match=message):
         Settings(**wrong)
+
+
+def test_one_layer_may_be_given_by_its_name():
+    assert Settings(content_layers="conv3_1").content_layers == ("conv3_1",)

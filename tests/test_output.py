@@ -139,3 +139,10 @@ def test_what_a_killed_run_left_behind_does_not_stop_the_next(tmp_path):
     check_output(tmp_path / "x.png")
     save_image(noise(40, 56), tmp_path / "x.png", SETTINGS)
     assert os.listdir(tmp_path) == ["x.png"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real.png").write_bytes(b"old")
+    (tmp_path / "link.png").symlink_to("real.png")
+    save_image(noise(8, 8), tmp_path / "link.png", {})
+    assert (tmp_path / "link.png").is_symlink() and (tmp_path / "real.png").read_bytes() != b"old"
