@@ -16,7 +16,7 @@ The output file is written whole or not at all, and an existing one is replaced 
 finished picture. Ctrl-C saves the best picture so far: as OUT or, where OUT exists, beside it
 as OUT-unfinished. Bad input ends with one line and exit status 2."""
 DEFAULTS = Settings()
-SAMPLE_SIZE, SAMPLE_ITERATIONS = 320, 80  # done within a minute on two slow cores
+SAMPLE_SIZE, SAMPLE_ITERATIONS = 320, 64  # done within a minute on two slow cores
 
 
 class Parser(argparse.ArgumentParser):
