@@ -4,8 +4,8 @@
 def library_of(array):
     """Return the module whose functions work on `array`.
 
-    NumPy's arrays answer with ``numpy`` and CuPy's with ``cupy`` (both through the
-    array API standard's ``__array_namespace__``), so the layers, the network and the
-    losses run on either without knowing which, and CuPy need not be installed.
+    Arrays that follow the array API standard tell it themselves, NumPy's among them, so
+    the layers and the losses need not know which library they work with. Only NumPy has
+    been tried.
     """
     return array.__array_namespace__()

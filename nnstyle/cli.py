@@ -39,7 +39,7 @@ def main(argv=None):
     except MemoryError:
         complain("there is not enough memory for this: choose a smaller --size")
     except KeyboardInterrupt:
-        complain("interrupted before the first iteration: nothing was written")
+        complain("interrupted")
         return 130
     return 2
 
@@ -103,7 +103,7 @@ def use_samples(arguments):
 
 
 def check_no_input_is_replaced(arguments):
-    """Raise InputError if the output is one of the pictures it is made from."""
+    """Raise InputError if the output is one of the files it is made from."""
     for picture in (arguments.content, arguments.style, arguments.weights):
         if (
             os.path.exists(picture)
@@ -118,7 +118,10 @@ def check_no_input_is_replaced(arguments):
 def give_up(error, latest, arguments, settings):
     """Save the best picture so far, if there is one, without replacing anything."""
     if latest is None:
-        raise error if isinstance(error, KeyboardInterrupt) else InputError(f"{error}: lower the weights")
+        if isinstance(error, NotFiniteError):
+            raise InputError(f"{error}: lower the weights")
+        complain("interrupted before the first iteration: nothing was written")
+        return 130
     record, image = latest
     message = save(image, output.free_name(arguments.output), [record], arguments, settings)
     why = str(error) or "interrupted"

@@ -20,7 +20,7 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
     relatively little or when the gradient is small. Pictures still improve then, so both
     tests are off. What remains is a line search that finds no lower point, because
     float32 losses are grainy: then it starts anew from where it stands, with its memory
-    of past steps forgotten, and gives up only when that does not move either.
+    of past steps forgotten, and gives up only when that gains nothing either.
 
     Parameters
     ----------
@@ -45,7 +45,6 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
     NotFiniteError
         If the loss or its gradient is NaN or infinite at any point that is tried.
     """
-
     flat = Flat(start)
 
     def on_vector(vector):
@@ -58,7 +57,7 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
         if callback:
             callback(flat.image(intermediate_result.x), intermediate_result.fun)
 
-    vector, done, reason = flat.vector(start), 0, "all iterations done"
+    vector, lowest, done, reason = flat.vector(start), np.inf, 0, "all iterations done"
     while done < iterations:
         result = scipy.optimize.minimize(
             on_vector,
@@ -70,9 +69,10 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
             options={"maxiter": iterations - done, "maxfun": sys.maxsize, "ftol": 0, "gtol": 0},
         )
         vector, done = result.x, done + result.nit
-        if result.nit == 0:
+        if result.nit == 0 or result.fun >= lowest:
             reason = f"no lower loss was found ({result.message})"
             break
+        lowest = result.fun
     return flat.image(vector), reason
 
 

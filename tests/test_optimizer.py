@@ -47,16 +47,29 @@ def test_small_gains_do_not_end_a_run():
     assert len(seen) == 60
 
 
-def grainy(image):
-    """A loss rounded to float32's seven digits: near the minimum a line search finds nothing lower."""
-    loss, gradient = quadratic(image)
-    return float(np.float32(1e4 + loss)), gradient
-
-
 def test_it_starts_anew_where_the_line_search_fails():
-    image, reason = minimize(grainy, np.zeros((4, 4, 3)), 300)
+    """For a while every point looks higher than the last: SciPy alone would end there."""
+    calls, seen = [], []
+
+    def disturbed(image):
+        calls.append(1)
+        loss, gradient = quadratic(image)
+        return loss + 1e6 * (10 <= len(calls) < 50), gradient
+
+    image, _ = minimize(disturbed, np.zeros((2, 3, 3)), 100, callback=lambda *_: seen.append(1))
+    assert len(calls) > 50 and len(seen) > 20
+    np.testing.assert_allclose(image, 3, atol=1e-4)
+
+
+def test_it_gives_up_where_starting_anew_gains_nothing():
+    def grainy(image):
+        loss, gradient = quadratic(image)
+        return float(np.float32(1e4 + loss)), gradient  # seven digits, as a float32 loss has
+
+    seen = []
+    image, reason = minimize(grainy, np.zeros((4, 4, 3)), 300, callback=lambda *_: seen.append(1))
     assert quadratic(image)[0] < 1e-2
-    assert reason == "all iterations done" or reason.startswith("no lower loss was found")
+    assert len(seen) < 100 and reason.startswith("no lower loss was found (")
 
 
 def test_a_run_that_stops_says_why():
