@@ -10,6 +10,7 @@ applied once, in `nnstyle.layers.relu_backward`.
 """
 
 from .backend import library_of
+from .workers import empty, in_bands
 
 
 def content_loss(features, target):
@@ -32,7 +33,7 @@ def content_loss(features, target):
     return squared_sum(difference) / 2, difference
 
 
-def gram_matrix(features):
+def gram_matrix(features, workers=None):
     """Correlations between filters, summed over all positions.
 
     Parameters
@@ -45,10 +46,10 @@ def gram_matrix(features):
         Equation (3), ``G = F F^T``: symmetric, positive semi-definite.
     """
     F_T = features.reshape(-1, features.shape[-1])  # (M, N)
-    return F_T.T @ F_T
+    return sum(in_bands(workers, lambda part: part.T @ part, F_T))  # a sum over positions
 
 
-def style_loss(features, style_gram, style_positions=None):
+def style_loss(features, style_gram, style_positions=None, workers=None):
     """Squared distance between two Gram matrices: one layer's share of the style loss.
 
     Parameters
@@ -61,6 +62,7 @@ def style_loss(features, style_gram, style_positions=None):
         Positions M that `style_gram` was summed over, if the style image's size differs.
         The matrices are then compared per position, G / M with A / M_style; where the
         sizes agree these are the paper's numbers.
+    workers : Workers, optional
 
     Returns
     -------
@@ -74,10 +76,17 @@ def style_loss(features, style_gram, style_positions=None):
     M = len(F_T)
     A = style_gram * (M / (style_positions or M))
     # (G - A) / (N M) in one step, because M^2 alone leaves float32's comfortable range.
-    difference = (gram_matrix(features) - A) / (N * M)
+    difference = (gram_matrix(features, workers) - A) / (N * M)
     loss = squared_sum(difference) / 4
-    gradient = F_T @ (difference / (N * M))  # symmetric, so F^T D is the transpose of D F
-    return loss, gradient.reshape(features.shape)
+    gradient = empty(workers, features.shape, features)
+    D = difference / (N * M)  # symmetric, so F^T D is the transpose of D F
+    in_bands(
+        workers,
+        lambda part, out: part.__array_namespace__().matmul(part, D, out=out),
+        F_T,
+        gradient.reshape(-1, N),
+    )
+    return loss, gradient
 
 
 def total_variation(image):

@@ -7,6 +7,7 @@ import numpy as np
 
 from . import layers
 from .errors import InputError
+from .workers import in_bands
 
 CONVOLUTIONS_PER_BLOCK = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 
@@ -61,7 +62,8 @@ class Network:
         self.pool, self.pool_backward = POOLING[pooling]
         self.dtype, self.workers = np.dtype(dtype), workers
         self.weights = {
-            name: (kernel.astype(dtype), bias.astype(dtype)) for name, (kernel, bias) in weights.items()
+            name: (kernel.astype(dtype, copy=False), bias.astype(dtype, copy=False))
+            for name, (kernel, bias) in weights.items()
         }
         self.layers = layers_of(weights)
 
@@ -100,12 +102,12 @@ class Network:
     def _forward_layer(self, name, x, cache):
         """Apply one layer; append (name, backward function, its cache) for each operation."""
         if name.startswith("pool"):
-            y, kept = self.pool(x)
+            y, kept = self.pool(x, self.workers)
             cache.append((name, self.pool_backward, kept))
             return y
         y, kept = layers.conv(x, *self.weights[name], self.workers)
         cache.append((None, layers.conv_backward, kept))  # no name before the ReLU
-        y, kept = layers.relu(y)
+        y, kept = layers.relu(y, self.workers, out=y)
         cache.append((name, layers.relu_backward, kept))
         return y
 
@@ -114,10 +116,13 @@ class Network:
 
         Parameters
         ----------
-        gradients : dict of name to array
+        gradients : dict of name to array, or to a function that returns it
             Derivative of the loss with respect to each feature map it depends on; any
-            layers up to the deepest that `forward` computed.
-        cache : as `forward` returned it; it may be used again.
+            layers up to the deepest that `forward` computed. Functions are called on the
+            way down, when their layer is reached: no two arrays need to exist at once.
+        cache : as `forward` returned it
+            It is emptied on the way, because what is done with should not fill memory: for
+            a second time, give a copy, ``list(cache)``.
 
         Returns
         -------
@@ -130,11 +135,20 @@ class Network:
                 f"gradients must be given at layers that forward computed, not at {unknown or 'none'}"
             )
         gradient = None
-        for name, layer_backward, kept in reversed(cache):
+        while cache:
+            name, layer_backward, kept = cache.pop()
             if name in gradients:
-                gradient = gradients[name] if gradient is None else gradient + gradients[name]
+                gradient = self._add(gradient, gradients[name])
             if gradient is not None:
-                gradient = layer_backward(gradient, kept)
+                gradient = layer_backward(gradient, kept, self.workers)
+        return gradient
+
+    def _add(self, gradient, its_gradient):
+        """What comes from above, if anything, plus the derivative at this layer."""
+        its_gradient = its_gradient() if callable(its_gradient) else its_gradient
+        if gradient is None:
+            return its_gradient
+        in_bands(self.workers, np.add, gradient, its_gradient, gradient)
         return gradient
 
     def check_names(self, names):

@@ -5,6 +5,8 @@ import sys
 import numpy as np
 import scipy.optimize
 
+STEPS_REMEMBERED = 10
+
 
 class NotFiniteError(ArithmeticError):
     """The loss became NaN or infinite."""
@@ -66,7 +68,13 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
             jac=True,
             bounds=flat.bounds(bounds),
             callback=on_iteration,
-            options={"maxiter": iterations - done, "maxfun": sys.maxsize, "ftol": 0, "gtol": 0},
+            options={
+                "maxiter": iterations - done,
+                "maxcor": STEPS_REMEMBERED,
+                "maxfun": sys.maxsize,
+                "ftol": 0,
+                "gtol": 0,
+            },
         )
         vector, done = result.x, done + result.nit
         if result.nit == 0 or result.fun >= lowest:

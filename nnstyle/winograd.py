@@ -63,12 +63,11 @@ BT = np.linalg.inv(evaluation(N)).T / _scale  # (8, 8) eight neighbours -> point
 AT = evaluation(TILE).T  # (6, 8) points -> six outputs
 
 
-def _kernel_row(kernel, i, out):
-    """The kernel's values at the eight points (i, 0) .. (i, 7), into out (8, in, out)."""
+def _kernel_row(kernel, i):
+    """The kernel's values at the eight points (i, 0) .. (i, 7): an array (8, in, out)."""
     g = G.astype(kernel.dtype)
     taps = g[i : i + 1] @ kernel.reshape(3, -1)  # (1, 3 * in * out)
-    np.matmul(g, taps.reshape(3, -1), out=out.reshape(N, -1))
-    return out
+    return (g @ taps.reshape(3, -1)).reshape(N, *kernel.shape[2:])
 
 
 def winograd_conv(x, kernel, workers, bias=None, gradient=False):
@@ -79,8 +78,8 @@ def winograd_conv(x, kernel, workers, bias=None, gradient=False):
     x : array (H, W, in)
         Feature map; with `gradient`, the gradient dy of shape (H, W, out).
     kernel : array (3, 3, in, out)
-        Transformed anew in each call, one of its eight rows at a time: keeping all of it
-        would take 64/9 times the kernel's memory and save a few per cent.
+        Must never change: the workers keep it transformed, in 64/9 of its memory (with
+        ``low_memory`` they don't, and it is transformed anew in each call).
     workers : Workers
         The threads, and the memory for intermediate results.
     bias : array (out,), optional
@@ -93,10 +92,11 @@ def winograd_conv(x, kernel, workers, bias=None, gradient=False):
     """
     height, width, c_in = x.shape
     c_out = kernel.shape[2 if gradient else 3]
-    y = np.empty((height, width, c_out), x.dtype)
+    y = workers.empty((height, width, c_out), x.dtype)
     tile_rows, across = -(-height // TILE), -(-width // TILE)
     bytes_per_tile_row = N * across * TILE * (c_in + c_out) * x.itemsize
-    step = max(1, int(BLOCK_BYTES // bytes_per_tile_row))
+    block_bytes = BLOCK_BYTES / 3 if workers.low_memory else BLOCK_BYTES
+    step = max(1, int(block_bytes // bytes_per_tile_row))
     with workers.lock:  # one call at a time in the scratch memory
         for start in range(0, tile_rows, step):
             tiles = range(start, min(start + step, tile_rows))
@@ -115,8 +115,7 @@ def _block(x, kernel, workers, bias, gradient, y, tiles, across):
 
     def convolve(share):
         for i in range(share, N, shares):
-            buffer = workers.scratch(("kernel", share), (N, *kernel.shape[2:]), x.dtype)
-            points = _kernel_row(kernel, i, buffer)
+            points = workers.once(_kernel_row, kernel, i)
             points = points.swapaxes(1, 2) if gradient else points
             its_bias = bias if POINTS[i] == 1 else None
             _convolve_rows(v[i], points, bt, at, its_bias, w[i], workers, share)

@@ -1,4 +1,4 @@
-"""The threads and the scratch memory of one run of the network.
+"""The threads and the memory of one run of the network.
 
 NumPy releases Python's lock inside its loops and matrix products, so ordinary Python
 threads do compute side by side. What must not happen is that each of them starts the
@@ -15,7 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from .backend import library_of
 from .errors import InputError
+from .memory import Memory
+
+# Rows worked on at a time: what one operation leaves in the cache, the next one finds there.
+BAND_BYTES = 1_000_000
 
 
 class Workers:
@@ -25,6 +30,9 @@ class Workers:
     ----------
     threads : int, optional
         How many work at once. The default is the number of cores this process may use.
+    low_memory : bool
+        Keep nothing for later use, at the price of time: neither memory that is free, nor
+        what could be computed once.
 
     Notes
     -----
@@ -34,13 +42,14 @@ class Workers:
     computes a piece, never how the work is cut or in which order sums are taken.
     """
 
-    def __init__(self, threads=None):
+    def __init__(self, threads=None, low_memory=False):
         cores = getattr(os, "sched_getaffinity", lambda pid: range(os.cpu_count()))(0)
         self.threads = len(cores) if threads is None else threads
         if self.threads < 1:
             raise InputError(f"threads must be at least 1, not {threads}")
         self.lock = threading.RLock()
-        self._memory = {}
+        self.low_memory, self._memory = low_memory, Memory(keep=not low_memory)
+        self._scratch, self._kept = {}, {}
         self._pool = None
 
     def __enter__(self):
@@ -53,7 +62,7 @@ class Workers:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
-        self._memory.clear()
+        self.clear()
         _one_thread_blas.release()
 
     def each(self, function, items):
@@ -61,21 +70,68 @@ class Workers:
 
         Outside the ``with`` block the calling thread does all the work itself.
         """
-        if not self._pool:
+        if not self._pool or len(items) == 1:
             return list(map(function, items))
         # In the caller's context, so that its np.errstate holds in the threads as well.
         context = contextvars.copy_context()
         return list(self._pool.map(lambda item: context.copy().run(function, item), items))
 
-    def scratch(self, name, shape, dtype):
-        """An array of this shape with undefined contents, in memory kept under `name`.
+    def empty(self, shape, dtype):
+        """An array with undefined contents, in memory that was used before where possible."""
+        return self._memory.empty(shape, dtype)
 
-        The memory is kept for the next call and grows to the largest size asked for.
+    def scratch(self, name, shape, dtype):
+        """As `empty`, but in one piece of memory under this name: the next call overwrites it.
+
+        The memory grows to the largest size asked for.
         """
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        if name not in self._memory or self._memory[name].nbytes < size:
-            self._memory[name] = np.empty(size, np.uint8)
-        return self._memory[name][:size].view(dtype).reshape(shape)
+        if name not in self._scratch or self._scratch[name].nbytes < size:
+            self._scratch[name] = np.empty(size, np.uint8)
+        return self._scratch[name][:size].view(dtype).reshape(shape)
+
+    def once(self, function, array, *arguments):
+        """``function(array, *arguments)``, computed once and kept, for arrays that never change."""
+        if self.low_memory:
+            return function(array, *arguments)
+        key = function, id(array), *arguments
+        if key not in self._kept:
+            self._kept[key] = function(array, *arguments), array  # held, so that its id stays its own
+        return self._kept[key][0]
+
+    def clear(self):
+        """Forget everything kept, and give free memory back."""
+        for memory in (self._scratch, self._kept, self._memory):
+            memory.clear()
+
+
+def empty(workers, shape, like, dtype=None):
+    """An array with undefined contents, of the library and type of `like`; from workers, if given."""
+    dtype = dtype or like.dtype
+    return workers.empty(shape, dtype) if workers else library_of(like).empty(shape, dtype=dtype)
+
+
+def in_bands(workers, function, first, *others):
+    """Call ``function(first, *others)`` on bands of rows, at once, and return the results in order.
+
+    Parameters
+    ----------
+    workers : Workers or None
+        Without workers there is one band, everything.
+    function : callable
+        Takes the same band of each array and writes its result into one of them.
+    first, *others : arrays
+        The others have as many rows as the first, or a multiple of that. How they are cut
+        depends on their sizes alone, not on the number of threads.
+    """
+    if not workers:
+        return [function(first, *others)]
+    arrays = [(array, len(array) // max(1, len(first))) for array in (first, *others)]
+    count = max(1, min(len(first), max(array.nbytes for array, _ in arrays) // BAND_BYTES))
+    edges = [len(first) * i // count for i in range(count + 1)]
+    return workers.each(
+        lambda i: function(*(array[edges[i] * n : edges[i + 1] * n] for array, n in arrays)), range(count)
+    )
 
 
 class _OneThreadBlas:

@@ -1,11 +1,109 @@
-"""What one evaluation of the full-width network costs in memory, in a process of its own."""
+"""What an evaluation costs in memory, and that memory used again is nobody else's."""
 
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnstyle import memory
+from nnstyle.memory import Memory
+from nnstyle.workers import Workers
 
 from .command import ENVIRONMENT
+
+KILO = 256  # float32 numbers in a kilobyte
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_too_small(monkeypatch):
+    monkeypatch.setattr(memory, "SMALL", 0)
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_memory_is_used_again_once_the_last_view_is_gone():
+    lender = Memory()
+    array = lender.empty((4, KILO), np.float32)
+    where, view = address(array), array[1:].T
+    del array
+    other = lender.empty((4, KILO), np.float32)
+    assert address(other) != where
+    del view
+    assert address(lender.empty((4 * KILO,), np.float32)) == where
+
+
+def test_a_free_block_is_halved_and_its_halves_are_joined():
+    lender = Memory()
+    where = address(lender.empty((16 * KILO,), np.float32))  # gone at once
+    parts = [lender.empty((4 * KILO,), np.float32) for _ in range(4)]
+    assert sorted(address(part) - where for part in parts) == [0, 4096, 8192, 12288]
+    assert not where <= address(lender.empty((4 * KILO,), np.float32)) < where + 16384
+    del parts
+    assert address(lender.empty((16 * KILO,), np.float32)) == where
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5000)), max_size=60))
+def test_no_two_arrays_in_use_share_memory(steps):
+    lender, held = Memory(), []
+    for number, (take, size) in enumerate(steps):
+        if take or not held:
+            array = lender.empty((size,), np.uint16)
+            array[...] = number
+            held.append((array, number))
+        else:
+            array, value = held.pop(size % len(held))
+            assert (array == value).all()
+    assert all((array == number).all() for array, number in held)
+
+
+def test_several_threads_may_take_and_return_at_once():
+    lender, wrong = Memory(), []
+
+    def user(number):
+        for size in list(range(1, 300)) * 5:
+            array = lender.empty((100 * size,), np.int32)
+            array[...] = number
+            if (array != number).any():
+                wrong.append(number)
+
+    users = [threading.Thread(target=user, args=(number,)) for number in range(4)]
+    for thread in users:
+        thread.start()
+    for thread in users:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_any_shape_and_type(keep):
+    lender = Memory(keep)
+    for shape in ((), (0, 3), (2, 3, 4)):
+        for dtype in (bool, np.float32, np.float64):
+            array = lender.empty(shape, dtype)
+            array[...] = 1
+            assert array.shape == shape and array.dtype == dtype and (array == 1).all()
+
+
+def test_what_never_changes_is_computed_once_unless_memory_is_short():
+    array = np.ones(3)
+    for low_memory, expected in ((False, 2), (True, 4)):
+        calls = []
+        with Workers(1, low_memory) as workers:
+            for argument in (1, 2, 1, 2):
+                workers.once(record, array, argument, calls.append)
+        assert len(calls) == expected
+
+
+def record(array, argument, append):
+    append(argument)
+    return array * argument
+
 
 ITERATION = """
 import resource, sys
@@ -16,7 +114,7 @@ from nnstyle.workers import Workers
 from tests.tiny import tiny_weights
 
 image = np.random.default_rng(0).normal(0, 50, (512, 512, 3)).astype(np.float32)
-with Workers() as workers:
+with Workers(low_memory=sys.argv[1] == 'low') as workers:
     network = Network(tiny_weights(widths=(64, 128, 256, 512, 512)), workers=workers)
     Objective(network, image, image, Settings().for_picture(512, 512))(image + 1)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -25,8 +123,10 @@ print(peak if sys.platform == "darwin" else 1024 * peak)  # bytes there, KiB on 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no module resource")
-def test_forward_and_backward_of_vgg19_at_512_px_stay_below_a_gigabyte():
+@pytest.mark.parametrize("kind, limit", [("usual", 1.0e9), ("low", 0.53e9)])
+def test_memory_of_forward_and_backward_of_vgg19_at_512_px(kind, limit):
+    """PyTorch 2.13 needs 1.06e9 bytes for the same."""
     result = subprocess.run(
-        [sys.executable, "-c", ITERATION], env=ENVIRONMENT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", ITERATION, kind], env=ENVIRONMENT, capture_output=True, text=True, check=True
     )
-    assert int(result.stdout) < 1.0e9
+    assert int(result.stdout) < limit

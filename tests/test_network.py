@@ -38,6 +38,21 @@ def test_every_layer_has_its_width_and_its_resolution(architecture, image):
         assert feature.dtype == np.float32
 
 
+def test_gradients_may_be_functions_called_when_their_layer_is_reached(image, rng):
+    network = Network(tiny_weights(), dtype=np.float64)
+    features, cache = network.forward(image, ["conv1_1", "conv2_2", "pool3"])
+    gradients = {name: rng.normal(size=feature.shape) for name, feature in features.items()}
+    expected, calls = network.backward(gradients, cache.copy()), []
+
+    def gradient_at(name):
+        calls.append(name)
+        return gradients[name]
+
+    functions = {name: lambda name=name: gradient_at(name) for name in gradients}
+    np.testing.assert_array_equal(network.backward(functions, cache), expected)
+    assert calls == ["pool3", "conv2_2", "conv1_1"]
+
+
 def test_features_are_taken_after_the_relu(image):
     features, _ = Network(tiny_weights()).forward(image, ["conv1_1", "conv4_2"])
     assert all(feature.min() == 0 for feature in features.values())
@@ -55,18 +70,19 @@ def test_backward_sums_what_each_layer_alone_would_give(image, rng):
     network = Network(tiny_weights(), dtype=np.float64)
     features, cache = network.forward(image, ["conv1_1", "pool2", "conv4_2"])
     gradients = {name: rng.normal(size=feature.shape) for name, feature in features.items()}
-    together = network.backward(gradients, cache)
-    alone = [network.backward({name: gradient}, cache) for name, gradient in gradients.items()]
+    together = network.backward(gradients, cache.copy())
+    alone = [network.backward({name: gradient}, cache.copy()) for name, gradient in gradients.items()]
     assert together.shape == image.shape
     np.testing.assert_allclose(together, sum(alone), rtol=1e-12, atol=1e-12)
 
 
-def test_backward_leaves_gradients_and_cache_as_they_were(image, rng):
+def test_backward_leaves_gradients_and_a_copy_of_the_cache_as_they_were(image, rng):
     network = Network(tiny_weights(), dtype=np.float64)
     features, cache = network.forward(image, ["conv1_2", "conv2_1"])
     gradients = {name: rng.normal(size=feature.shape) for name, feature in features.items()}
     copies = {name: gradient.copy() for name, gradient in gradients.items()}
-    first, second = network.backward(gradients, cache), network.backward(gradients, cache)
+    first, second = network.backward(gradients, cache.copy()), network.backward(gradients, cache)
+    assert not cache  # emptied, so that what is done with does not fill memory
     np.testing.assert_array_equal(first, second)
     for name in gradients:
         np.testing.assert_array_equal(gradients[name], copies[name])
@@ -90,7 +106,7 @@ def directional_error(forward, backward, image, rng, step=1e-5):
         )
         if same_kinks(cache, cache_ahead) and same_kinks(cache, cache_behind):
             slope = (value(ahead) - value(behind)) / (2 * step)
-            return relative_error(np.vdot(backward(cotangent, cache), direction), slope)
+            return relative_error(np.vdot(backward(cotangent, cache.copy()), direction), slope)
     raise AssertionError("every direction crossed a kink")
 
 

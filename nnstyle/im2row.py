@@ -1,0 +1,77 @@
+"""The plain 3x3 convolution: one matrix product over the neighbourhoods of all pixels."""
+
+from .backend import library_of
+from .workers import empty, in_bands
+
+# im2row copies every pixel nine times. Done for a block of rows at a time, the copies are
+# still in the processor's cache when the matrix product reads them.
+BLOCK_BYTES = 4_000_000
+
+
+def im2row_conv(x, kernel, bias, workers=None):
+    """`nnstyle.layers.conv` by im2row, for any array library and any number of channels."""
+    xp = library_of(x)
+    height, width, channels = x.shape
+    filters = kernel.shape[-1]
+    matrix = kernel.reshape(9 * channels, filters)
+    padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
+    y = empty(workers, (height, width, filters), x)
+    rows = max(1, BLOCK_BYTES // max(1, 9 * channels * width * x.itemsize))
+
+    def block(top):
+        patches = im2row(padded[top : top + rows + 2])  # (pixels of the block, 9 C)
+        part = y[top : top + rows].reshape(-1, filters)  # a view: results land in y
+        xp.matmul(patches, matrix, out=part)
+        part += bias
+
+    list((workers.each if workers else map)(block, range(0, height, rows)))
+    return y
+
+
+def im2row(padded):
+    """Lay the 3x3 neighbourhood of every pixel out as one row.
+
+    Parameters
+    ----------
+    padded : array, shape (H + 2, W + 2, C)
+
+    Returns
+    -------
+    array, shape (H * W, 9 * C)
+        In a row: the neighbours in reading order, the channels of each together, which
+        is the order of ``kernel.reshape(9 * C, K)``.
+    """
+    xp = library_of(padded)
+    height, width, channels = padded.shape[0] - 2, padded.shape[1] - 2, padded.shape[2]
+    patches = xp.empty((height, width, 3, 3, channels), dtype=padded.dtype)
+    for a in range(3):
+        for b in range(3):
+            patches[:, :, a, b] = padded[a : a + height, b : b + width]
+    return patches.reshape(height * width, 9 * channels)
+
+
+def row2im_conv_backward(dy, kernel, workers):
+    """`nnstyle.layers.conv_backward` by the way back of im2row: fast for few input channels.
+
+    One matrix product gives what each y[i, j] returns to its nine neighbours; these are
+    added where they belong. Channels come first here, so that what is added is long rows.
+    """
+    xp = library_of(dy)
+    height, width, filters = dy.shape
+    channels = kernel.shape[2]
+    matrix = xp.ascontiguousarray(kernel).reshape(9 * channels, filters)
+
+    def band(dy):
+        rows = len(dy)
+        returned = xp.matmul(matrix, dy.reshape(-1, filters).T).reshape(3, 3, channels, rows, width)
+        part = xp.zeros((channels, rows + 2, width + 2), dtype=dy.dtype)
+        for a in range(3):
+            for b in range(3):
+                part[:, a : a + rows, b : b + width] += returned[a, b]
+        return part
+
+    padded, top = xp.zeros((channels, height + 2, width + 2), dtype=dy.dtype), 0
+    for part in in_bands(workers, band, dy):  # they overlap by two rows: added in order, one by one
+        padded[:, top : top + part.shape[1]] += part
+        top += part.shape[1] - 2
+    return xp.ascontiguousarray(padded[:, 1:-1, 1:-1].transpose(1, 2, 0))
