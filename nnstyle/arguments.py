@@ -77,6 +77,12 @@ def add_files(parser):
         metavar="N",
         help="how many processor cores to use (default: all that this process may use)",
     )
+    add(
+        "--low-memory",
+        action="store_true",
+        default=None,
+        help="take half the memory and twice the time (default: only where memory is short)",
+    )
     add("--version", action="version", version=f"nnstyle {__version__}")
 
 
@@ -94,6 +100,13 @@ def add_picture_options(group):
         type=int,
         metavar="N",
         help=f"of L-BFGS (default: {DEFAULTS.iterations}; sample {SAMPLE_ITERATIONS})",
+    )
+    option(
+        group,
+        "--scales",
+        "coarse to fine: begin at half the size (3: at a quarter), and share the iterations",
+        type=int,
+        metavar="N",
     )
     option(group, "--first-image", "where to start; the paper: noise", choices=FIRST_IMAGES)
     option(group, "--seed", "of the noise: the same number gives the same picture", type=int, metavar="N")

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import images, output
 from .arguments import SAMPLE_ITERATIONS, SAMPLE_SIZE, make_parser
 from .errors import InputError
-from .optimizer import NotFiniteError
+from .optimizer import ALL_DONE, NotFiniteError
 from .progress import Progress, say
 from .settings import Settings
 from .transfer import stylize
@@ -67,12 +67,18 @@ def paint(arguments):
     try:
         with Progress(settings, arguments.quiet) as progress:
             result = stylize(
-                content, style, weights, on_iteration, arguments.threads, **dataclasses.asdict(settings)
+                content,
+                style,
+                weights,
+                on_iteration,
+                arguments.threads,
+                arguments.low_memory,
+                **dataclasses.asdict(settings),
             )
     except (KeyboardInterrupt, NotFiniteError) as error:
         return give_up(error, latest, arguments, settings)
     message = save(result.image, arguments.output, result.losses[-1:], arguments, settings)
-    if len(result.losses) < settings.iterations:
+    if result.reason != ALL_DONE:
         message += f"\nstopped after {len(result.losses)} iterations: {result.reason}"
     if not arguments.quiet:
         say(message + ("\n" + OWN_PICTURES.format(command=own_command()) if is_sample else ""), sys.stdout)

@@ -147,6 +147,13 @@ def fit(image, height, width):
     return np.array(ImageOps.fit(Image.fromarray(image), (width, height), Image.Resampling.LANCZOS))
 
 
+def enlarge(values, height, width):
+    """Scale a float32 array (h, w, 3), of any values, to (height, width, 3) (bicubic)."""
+    channels = (Image.fromarray(values[..., c]) for c in range(3))
+    larger = [np.asarray(c.resize((width, height), Image.Resampling.BICUBIC)) for c in channels]
+    return np.stack(larger, axis=-1)
+
+
 def preprocess(image, preprocessing, dtype=np.float32):
     """Turn pixels (H, W, 3), RGB 0 to 255, into what the network was trained on."""
     pixels = image[..., ::-1] if preprocessing.channel_order == "BGR" else image

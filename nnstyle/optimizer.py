@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import scipy.optimize
 
-STEPS_REMEMBERED = 10
+STEPS_REMEMBERED = 10  # fewer cost less time, and more iterations: on balance the same
+ALL_DONE = "all iterations done"
 
 
 class NotFiniteError(ArithmeticError):
@@ -59,7 +60,7 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
         if callback:
             callback(flat.image(intermediate_result.x), intermediate_result.fun)
 
-    vector, lowest, done, reason = flat.vector(start), np.inf, 0, "all iterations done"
+    vector, lowest, done, reason = flat.vector(start), np.inf, 0, ALL_DONE
     while done < iterations:
         result = scipy.optimize.minimize(
             on_vector,

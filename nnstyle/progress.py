@@ -22,7 +22,9 @@ class Progress:
         self.in_terminal = sys.stderr is not None and sys.stderr.isatty()
         self.quiet = quiet
         self.every = -(-settings.iterations // LINES)  # rounded up
-        layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc} [{remaining} left]"
+        # An iteration's cost goes with the pixels, so small scales say little about the time left.
+        self.costs = [scale.size**2 for scale in settings.each_scale() for _ in range(scale.iterations)]
+        layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc}"
         self.bar = tqdm(
             total=settings.iterations,
             bar_format=layout,
@@ -39,21 +41,22 @@ class Progress:
 
     def update(self, record):
         """Show a `Record`."""
-        text = describe(record, self.settings)
+        done, all = record.iteration, self.settings.iterations
+        left = record.seconds / sum(self.costs[:done]) * sum(self.costs[done:])
+        text = f"{describe(record, self.settings)} [{tqdm.format_interval(left)} left]"
         if self.in_terminal:
             self.bar.set_description_str(text, refresh=False)
             self.bar.update()
         elif not self.quiet and (record.iteration == 1 or record.iteration % self.every == 0):
-            done, all = record.iteration, self.settings.iterations
-            left = record.seconds / done * (all - done)
-            say(f"iteration {done} of {all}: {text}, {left:.0f} s left", sys.stderr)
+            say(f"iteration {done} of {all}: {text}", sys.stderr)
 
 
 def describe(record, settings):
     """The loss and what it is made of, in few words."""
-    content, style = settings.alpha * record.content, settings.beta * record.style
-    text = f"loss {record.total:.3g} = content {content:.3g} + style {style:.3g}"
-    variation = settings.tv_weight * record.total_variation
+    content, variation = settings.alpha * record.content, settings.tv_weight * record.total_variation
+    style = record.total - content - variation
+    text = f"{record.size} px, " if settings.scales > 1 else ""
+    text += f"loss {record.total:.3g} = content {content:.3g} + style {style:.3g}"
     return f"{text} + variation {variation:.3g}" if settings.tv_weight else text
 
 

@@ -5,6 +5,7 @@ import numbers
 from dataclasses import dataclass, replace
 
 from .errors import InputError
+from .images import SMALLEST
 from .network import POOLING
 
 # The default beta for each pixel of the picture. Equation (1) sums over positions while (4)
@@ -23,7 +24,10 @@ class Settings:
     size : int
         Long edge of the picture, px. The style image is scaled to the same.
     iterations : int
-        Of L-BFGS. The paper does not say how many it took.
+        Of L-BFGS, over all scales. The paper does not say how many it took.
+    scales : int
+        Above 1, coarse to fine: a picture of half the size (of a quarter, ..) comes first,
+        and the larger one starts from it. All scales get the same share of the iterations.
     alpha, beta : float
         Weights of the content and the style loss in equation (7). Without a beta, it is
         1000 times the number of pixels. The paper's alpha / beta is 1e-5 to 1e-2.
@@ -51,6 +55,7 @@ class Settings:
 
     size: int = 512
     iterations: int = 300
+    scales: int = 1
     alpha: float = 1.0
     beta: float | None = None
     tv_weight: float = 0.0
@@ -76,12 +81,16 @@ class Settings:
         self._check_choices()
 
     def _check_numbers(self):
-        for name, smallest in (("size", 32), ("iterations", 1), ("seed", 0)):
+        for name, smallest in (("size", SMALLEST), ("iterations", 1), ("scales", 1), ("seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or value < smallest:
                 raise InputError(f"{name} must be a whole number, at least {smallest}, not {value}")
         if self.iterations > MOST_ITERATIONS:
             raise InputError(f"iterations must be at most {MOST_ITERATIONS}: no picture needs more")
+        if self.size >> self.scales - 1 < SMALLEST:
+            raise InputError(f"the smallest of {self.scales} scales would have less than {SMALLEST} pixels")
+        if self.iterations < self.scales:
+            raise InputError(f"{self.scales} scales need as many iterations, not {self.iterations}")
         weights = {"alpha": self.alpha, "beta": self.beta or 0, "tv_weight": self.tv_weight}
         weights |= {
             f"the layer weight of {layer}": w for layer, w in zip(self.style_layers, self.layer_weights)
@@ -107,3 +116,14 @@ class Settings:
     def for_picture(self, height, width):
         """These settings with beta decided for a picture of this size."""
         return self if self.beta is not None else replace(self, beta=float(BETA_PER_PIXEL * height * width))
+
+    def each_scale(self):
+        """The settings of each scale, from the smallest; beta goes with the number of pixels."""
+        for halvings in reversed(range(self.scales)):
+            yield replace(
+                self,
+                scales=1,
+                size=self.size >> halvings,
+                iterations=self.iterations // self.scales + (self.iterations % self.scales > halvings),
+                beta=self.beta / 4**halvings,
+            )

@@ -1,13 +1,16 @@
-"""Style transfer: targets, first image, objective, and `stylize`, which joins them."""
+"""Style transfer: first image, scales, and `stylize`, which joins everything."""
 
 import time
+import warnings
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from . import images, losses
+from . import images
+from .memory import available
 from .network import Network
+from .objective import Objective
 from .optimizer import minimize
 from .settings import Settings
 from .weights import Weights, load_weights
@@ -18,11 +21,15 @@ from .workers import Workers
 class Record:
     """The losses after one iteration, and the seconds since the optimization began.
 
+    ``size`` is the long edge of the picture at this scale, px; losses of different scales
+    cannot be compared.
+
     ``total = alpha * content + beta * style + tv_weight * total_variation``
     with ``content`` and ``style`` as in equations (1) and (5).
     """
 
     iteration: int
+    size: int
     total: float
     content: float
     style: float
@@ -41,75 +48,13 @@ class Result:
     settings : Settings
         With the beta that was used.
     reason : str
-        Why the optimization ended.
+        Why the optimization ended, at the last scale.
     """
 
     image: np.ndarray
     losses: list
     settings: Settings
     reason: str
-
-
-class Objective:
-    """Equation (7) for one pair of images: a function image -> (loss, gradient).
-
-    Parameters
-    ----------
-    network : Network
-    content, style : arrays, shape (H, W, 3), preprocessed; their sizes may differ
-    settings : Settings, its beta decided
-
-    Attributes
-    ----------
-    parts : (content, style, total variation)
-        Losses of the latest call, before they are weighted.
-    """
-
-    def __init__(self, network, content, style, settings):
-        self.network, self.settings = network, settings
-        # A loss of weight 0 is not computed, nor are layers that only it needs.
-        content_layers = settings.content_layers if settings.alpha else ()
-        style_layers = settings.style_layers if settings.beta else ()
-        # Without their caches: nothing goes backward from the targets.
-        self.content_targets = network.forward(content, content_layers)[0]
-        style_features = network.forward(style, style_layers)[0]
-        self.style_targets = {
-            layer: (losses.gram_matrix(features, network.workers), features[..., 0].size)
-            for layer, features in style_features.items()
-        }
-        self.layer_weights = dict(zip(settings.style_layers, settings.layer_weights))
-        self.layers = {*content_layers, *style_layers}
-
-    def __call__(self, image):
-        features, cache = self.network.forward(image, self.layers)
-        self.content = self.style = 0.0
-        # A layer's losses are computed when backward comes to it; then its features are let go.
-        gradients = {layer: partial(self.gradient_at, layer, features) for layer in self.layers}
-        gradient = self.network.backward(gradients, cache)
-        variation, weight = 0.0, self.settings.tv_weight
-        if weight:
-            variation, its_gradient = losses.total_variation(image)
-            gradient = gradient + weight * its_gradient
-        self.parts = self.content, self.style, variation
-        # Equation (7), with the one term that the paper has not.
-        total = self.settings.alpha * self.content + self.settings.beta * self.style + weight * variation
-        return total, gradient
-
-    def gradient_at(self, layer, features):
-        """Add this layer's share to L_content and to L_style, equation (5); return its gradient."""
-        F, total = features.pop(layer), None
-        if layer in self.content_targets:
-            loss, gradient = losses.content_loss(F, self.content_targets[layer])
-            self.content += loss
-            gradient *= self.settings.alpha
-            total = gradient
-        if layer in self.style_targets:
-            w = self.layer_weights[layer]
-            loss, gradient = losses.style_loss(F, *self.style_targets[layer], self.network.workers)
-            self.style += w * loss
-            gradient *= self.settings.beta * w
-            total = gradient if total is None else total + gradient
-        return total
 
 
 def first_image(content, style, settings):
@@ -128,7 +73,27 @@ def first_image(content, style, settings):
     return np.random.default_rng(settings.seed).uniform(0, 255, content.shape)
 
 
-def stylize(content, style, weights="pocket", callback=None, threads=None, **settings):
+def next_start(image, first, larger_first, settings):
+    """Where the next scale starts: what was painted so far, enlarged.
+
+    The first image's fine details are kept: what is enlarged is only how the picture
+    differs from it. Noise has no details worth keeping.
+
+    Parameters
+    ----------
+    image, first : float arrays, shape (h, w, 3)
+        The result of a scale, and the first image at that scale.
+    larger_first : float array, shape (H, W, 3)
+        The first image at the next scale.
+    settings : Settings
+    """
+    height, width, _ = larger_first.shape
+    if settings.first_image == "noise":
+        return images.enlarge(image, height, width)
+    return larger_first + images.enlarge(image - first, height, width)
+
+
+def stylize(content, style, weights="pocket", callback=None, threads=None, low_memory=None, **settings):
     """Paint the content of one picture in the style of another.
 
     Parameters
@@ -139,10 +104,13 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, **set
         The network.
     callback : callable, optional
         Called after each iteration with (record, image): a `Record` and the picture so
-        far, uint8 (H, W, 3). An exception raised in it ends the work.
+        far, uint8 (h, w, 3), at its scale. An exception raised in it ends the work.
     threads : int, optional
         How many compute at once: by default as many as the cores this process may use.
-        Results do not depend on it beyond rounding.
+        Results do not depend on it.
+    low_memory : bool, optional
+        Keep nothing in memory that can be had again: about half the memory, and twice the
+        time. By default only where memory is short, with a warning.
     **settings
         The fields of `Settings`: size, iterations, alpha, beta, and so on.
 
@@ -160,24 +128,49 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, **set
     """
     settings = Settings(**settings)
     weights = weights if isinstance(weights, Weights) else load_weights(weights)
-    workers = Workers(threads)
-    network = Network(weights, settings.pooling, workers=workers)
-    network.check_names([*settings.content_layers, *settings.style_layers])
+    Network(weights).check_names([*settings.content_layers, *settings.style_layers])
     content, style = (images.resize(images.load_image(source), settings.size) for source in (content, style))
     settings = settings.for_picture(*content.shape[:2])
-    start = first_image(content, style, settings)
-    content, style, start = (
-        images.preprocess(image, weights.preprocessing) for image in (content, style, start)
-    )
+    if low_memory is None:
+        low_memory = is_memory_short(weights, *content.shape[:2])
     records, began = [], time.perf_counter()
 
-    def on_iteration(image, loss):
-        records.append(Record(len(records) + 1, loss, *objective.parts, time.perf_counter() - began))
+    def on_iteration(image, loss, objective):
+        size, seconds = max(image.shape), time.perf_counter() - began
+        records.append(Record(len(records) + 1, size, loss, *objective.parts, seconds))
         if callback:
             callback(records[-1], images.deprocess(image, weights.preprocessing))
 
-    bounds = images.pixel_range(weights.preprocessing) if settings.bounded else None
-    with workers, np.errstate(over="ignore", invalid="ignore"):  # minimize looks for itself
-        objective = Objective(network, content, style, settings)
-        image, reason = minimize(objective, start, settings.iterations, bounds, on_iteration)
+    image = before = None
+    for scale in settings.each_scale():
+        pictures = [images.resize(picture, scale.size) for picture in (content, style)]
+        pictures = [*pictures, first_image(*pictures, scale)]
+        *targets, first = (images.preprocess(picture, weights.preprocessing) for picture in pictures)
+        start = first if image is None else next_start(image, before, first, settings)
+        with Workers(threads, low_memory) as workers:
+            image, reason = paint(weights, *targets, start, scale, workers, on_iteration)
+        before = first
     return Result(images.deprocess(image, weights.preprocessing), records, settings, reason)
+
+
+def paint(weights, content, style, start, settings, workers, callback):
+    """Minimize equation (7) at one scale, from preprocessed pictures; return (image, reason)."""
+    bounds = images.pixel_range(weights.preprocessing) if settings.bounded else None
+    with np.errstate(over="ignore", invalid="ignore"):  # minimize looks for itself
+        network = Network(weights, settings.pooling, workers=workers)
+        objective = Objective(network, content, style, settings)
+        report = partial(callback, objective=objective)
+        return minimize(objective, start, settings.iterations, bounds, report)
+
+
+def is_memory_short(weights, height, width):
+    """Whether there is less memory than `stylize` likes to use for a picture; warn if so."""
+    # Measured with `python -m nnstyle.benchmark --memory`: five times conv1_1's feature map, the
+    # kernels, once as they are and once transformed; and what L-BFGS-B remembers, in float64.
+    kernels = sum(kernel.nbytes for kernel, _ in weights.values())
+    pixels = height * width
+    needed = 20 * weights["conv1_1"][1].size * pixels + 8 * kernels + 8 * 3 * 31 * pixels + 1.5e8
+    if needed <= available():
+        return False
+    warnings.warn("little memory is free: working with less of it, which takes longer", stacklevel=3)
+    return True

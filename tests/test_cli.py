@@ -102,7 +102,7 @@ def test_plain_lines_where_there_is_no_terminal(folder):
     assert len(lines) == 3
     for number, line in enumerate(lines, start=1):
         assert re.fullmatch(
-            rf"iteration {number} of 3: loss \S+ = content \S+ \+ style \S+, \d+ s left", line
+            rf"iteration {number} of 3: loss \S+ = content \S+ \+ style \S+ \[\d+:\d+ left\]", line
         )
     assert "\r" not in result.stderr and "\x1b" not in result.stderr
 

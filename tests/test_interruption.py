@@ -101,9 +101,9 @@ def test_ctrl_c_at_any_other_moment_takes_one_line(folder, monkeypatch, capsys, 
 def stylize_that_fails(failure):
     """A `stylize` that does two iterations and then fails."""
 
-    def stylize(content, style, weights, callback, threads, **settings):
+    def stylize(content, style, weights, callback, threads, low_memory, **settings):
         for iteration, loss in ((1, 9.0), (2, 8.0)):
-            callback(Record(iteration, loss, loss, 0.0, 0.0, 1.0), noise(40, 56, seed=iteration))
+            callback(Record(iteration, 56, loss, loss, 0.0, 0.0, 1.0), noise(40, 56, seed=iteration))
         raise failure
 
     return stylize

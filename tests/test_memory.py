@@ -1,6 +1,5 @@
 """What an evaluation costs in memory, and that memory used again is nobody else's."""
 
-import subprocess
 import sys
 import threading
 
@@ -10,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnstyle import memory
+from nnstyle.benchmark.peak import peak_memory
 from nnstyle.memory import Memory
 from nnstyle.workers import Workers
 
-from .command import ENVIRONMENT
 
 KILO = 256  # float32 numbers in a kilobyte
 
@@ -105,28 +104,8 @@ def record(array, argument, append):
     return array * argument
 
 
-ITERATION = """
-import resource, sys
-import numpy as np
-from nnstyle import Network, Settings
-from nnstyle.transfer import Objective
-from nnstyle.workers import Workers
-from tests.tiny import tiny_weights
-
-image = np.random.default_rng(0).normal(0, 50, (512, 512, 3)).astype(np.float32)
-with Workers(low_memory=sys.argv[1] == 'low') as workers:
-    network = Network(tiny_weights(widths=(64, 128, 256, 512, 512)), workers=workers)
-    Objective(network, image, image, Settings().for_picture(512, 512))(image + 1)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(peak if sys.platform == "darwin" else 1024 * peak)  # bytes there, KiB on Linux
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no module resource")
 @pytest.mark.parametrize("kind, limit", [("usual", 1.0e9), ("low", 0.53e9)])
 def test_memory_of_forward_and_backward_of_vgg19_at_512_px(kind, limit):
     """PyTorch 2.13 needs 1.06e9 bytes for the same."""
-    result = subprocess.run(
-        [sys.executable, "-c", ITERATION, kind], env=ENVIRONMENT, capture_output=True, text=True, check=True
-    )
-    assert int(result.stdout) < limit
+    assert peak_memory("vgg19", 512, kind, 2) < limit

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nnstyle import InputError, Network, Settings, losses
-from nnstyle.transfer import Objective, first_image
+from nnstyle.objective import Objective
+from nnstyle.transfer import first_image
 
 from .checks import relative_error
 from .test_network import same_kinks

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnstyle import Network, Settings
-from nnstyle.transfer import Objective
+from nnstyle.objective import Objective
 from nnstyle.workers import Workers
 
 from .tiny import tiny_weights

@@ -7,7 +7,7 @@ from PIL import Image
 import nnstyle
 from nnstyle import Network, Settings, stylize
 from nnstyle.optimizer import minimize
-from nnstyle.transfer import Objective
+from nnstyle.objective import Objective
 
 from .tiny import tiny_weights
 

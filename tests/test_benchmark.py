@@ -1,0 +1,107 @@
+"""The benchmark's command: that it runs, and that its figures mean what they say."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from nnstyle.benchmark import __main__ as benchmark
+from nnstyle.benchmark import against_torch, compare, work
+from nnstyle.benchmark.lbfgs import lbfgs_seconds
+from nnstyle.benchmark.profile import Stopwatch
+from nnstyle.workers import Workers
+
+from .tiny import tiny_weights
+
+SMALL = ["--networks", "pocket", "--sizes", "32", "--rounds", "2", "--threads", "1"]
+
+
+def test_a_small_run(tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    assert benchmark.main([*SMALL, "--profile", "--memory", "--json", str(file)]) == 0
+    shown, figures = capsys.readouterr().out, json.loads(file.read_text())
+    (result,) = figures["results"]
+    assert (figures["threads"], result["network"], result["size"]) == (1, "pocket", 32)
+    assert result["seconds"] == np.median(result["all seconds"]["nnstyle"]) > 0
+    assert 0.5 < sum(result["profile"].values()) / result["seconds"] < 2
+    assert result["memory"]["low"] <= result["memory"]["usual"]
+    assert f"{result['seconds']:.3f}" in shown and "convolution, backward" in shown and "MB" in shown
+
+
+def test_operations_are_those_of_the_loops():
+    expected = 0
+    for name, (kernel, _) in tiny_weights(last="conv2_1").items():
+        pixels = 12 * 12 if name.startswith("conv1") else 6 * 6
+        expected += 2 * 2 * kernel.size * pixels  # as if no neighbour were outside the picture
+    assert work.operations(tiny_weights(last="conv2_1"), 12) == expected
+
+
+def test_the_rate_of_matrix_products_is_that_of_the_processor():
+    with Workers(1) as workers:
+        assert 1e8 < work.matmul_rate(workers) < 1e13
+
+
+def test_vgg19_has_the_published_widths():
+    weights = work.make_weights("vgg19")
+    assert [kernel.shape[2:] for kernel, _ in weights.values()][::4] == [
+        (3, 64),
+        (128, 256),
+        (256, 512),
+        (512, 512),
+    ]
+    assert len(weights) == 13 and sum(kernel.size for kernel, _ in weights.values()) == 12_940_992
+
+
+def test_an_optimizer_iteration_takes_time():
+    assert 0 < lbfgs_seconds(8) < 1
+
+
+def test_candidates_take_turns():
+    turns = []
+    seconds = compare.alternate({name: lambda name=name: turns.append(name) for name in "ab"}, 3)
+    assert "".join(turns) == "abababab"
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 3, "b": 3}
+
+
+def test_another_computation_is_not_taken_for_a_faster_one():
+    right, wrong = (1.0, np.ones(4)), (1.0, np.array([1.0, 1.0, 1.0, 0.9]))
+    compare.check_agreement({"a": lambda: right, "b": lambda: right})
+    with pytest.raises(AssertionError, match="something else"):
+        compare.check_agreement({"a": lambda: right, "b": lambda: wrong})
+
+
+def test_time_inside_an_operation_is_counted_once(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    watch = Stopwatch()
+    inner = watch.timed(lambda: None, "inner")
+    watch.timed(lambda: (inner(), inner()), "outer")()
+    assert watch.seconds == {"inner": 2, "outer": 3}
+
+
+@pytest.mark.parametrize(
+    "arguments, message", [(["--sizes", "x"], "invalid"), (["--networks", "resnet"], "invalid choice")]
+)
+def test_bad_arguments(capsys, arguments, message):
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_bad_input_takes_one_line(capsys, monkeypatch):
+    assert benchmark.main([*SMALL, "--json", "/no/such/folder/figures.json"]) == 2
+    assert "figures.json cannot be written" in capsys.readouterr().err
+    assert benchmark.main([*SMALL, "--threads", "0"]) == 2
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert benchmark.main([*SMALL, "--against-torch"]) == 2
+    assert "pip install 'nnstyle[bench]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_pytorch_does_the_same_work(channels_last):
+    pytest.importorskip("torch")
+    with Workers(1) as workers:
+        ours = work.evaluation("pocket", 48, workers)
+        theirs = against_torch.evaluation("pocket", 48, 1, channels_last)
+        compare.check_agreement({"nnstyle": ours, "PyTorch": theirs})

@@ -1,0 +1,93 @@
+"""Coarse to fine, and what happens where memory is short."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnstyle import InputError, Settings, stylize, transfer
+from nnstyle.images import enlarge
+from nnstyle.transfer import next_start
+
+from .pictures import noise
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Two smooth random pictures."""
+    return [
+        np.array(Image.fromarray(noise(*shape)).resize((120, 90), Image.Resampling.BICUBIC))
+        for shape in ((5, 7), (9, 6))
+    ]
+
+
+def test_scales_double_and_share_the_iterations():
+    settings = Settings(size=513, iterations=11, scales=3, beta=1600.0, tv_weight=2.0)
+    scales = list(settings.each_scale())
+    assert [scale.size for scale in scales] == [128, 256, 513]
+    assert [scale.iterations for scale in scales] == [3, 4, 4]
+    assert [scale.beta for scale in scales] == [100, 400, 1600]
+    assert {(scale.scales, scale.tv_weight) for scale in scales} == {(1, 2.0)}
+    assert list(Settings(beta=1.0).each_scale()) == [Settings(beta=1.0)]
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"scales": 0}, "scales must be a whole number, at least 1"),
+        ({"scales": 1.5}, "scales must be a whole number"),
+        ({"scales": 3, "size": 127}, "smallest of 3 scales would have less than 32 pixels"),
+        ({"scales": 10**9}, "smallest of 1000000000 scales"),
+        ({"scales": 3, "iterations": 2}, "3 scales need as many iterations, not 2"),
+    ],
+)
+def test_scales_that_cannot_be_used(wrong, message):
+    with pytest.raises(InputError, match=message):
+        Settings(**wrong)
+
+
+def test_every_scale_is_recorded_and_the_last_has_the_size_asked_for(pictures):
+    seen = []
+    result = stylize(
+        *pictures, callback=lambda _, image: seen.append(image.shape), size=88, iterations=5, scales=2
+    )
+    assert result.image.shape == (66, 88, 3)
+    assert [record.size for record in result.losses] == [44, 44, 88, 88, 88]
+    assert [record.iteration for record in result.losses] == [1, 2, 3, 4, 5]
+    assert seen == [(33, 44, 3)] * 2 + [(66, 88, 3)] * 3
+    assert result.settings.scales == 2 and result.settings.beta == 1000 * 66 * 88
+
+
+def test_a_scale_starts_from_the_one_before(pictures):
+    single = stylize(*pictures, size=96, iterations=1).losses[0].total
+    fine = [
+        record for record in stylize(*pictures, size=96, iterations=40, scales=2).losses if record.size == 96
+    ]
+    assert fine[0].total < single / 2
+
+
+def test_what_is_enlarged_is_the_change_of_the_first_image():
+    rng = np.random.default_rng(0)
+    first, larger_first = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 6, 3), (8, 12, 3)))
+    settings = Settings()
+    np.testing.assert_array_equal(next_start(first, first, larger_first, settings), larger_first)
+    np.testing.assert_allclose(
+        next_start(first + 5, first, larger_first, settings), larger_first + 5, atol=1e-5
+    )
+    noisy = next_start(first, first, larger_first, Settings(first_image="noise"))
+    np.testing.assert_array_equal(noisy, enlarge(first, 8, 12))
+
+
+def test_enlarging_keeps_channels_apart_and_values_as_they_are():
+    values = np.full((3, 5, 3), (-200.0, 0.5, 1000.0), np.float32)
+    larger = enlarge(values, 7, 9)
+    assert larger.shape == (7, 9, 3) and larger.dtype == np.float32
+    np.testing.assert_allclose(larger, np.broadcast_to(values[0, 0], larger.shape), rtol=1e-5)
+
+
+def test_where_memory_is_short_less_is_used_and_the_picture_is_the_same(pictures, monkeypatch):
+    expected = stylize(*pictures, size=64, iterations=3)
+    monkeypatch.setattr(transfer, "available", lambda: 1e8)
+    with pytest.warns(UserWarning, match="little memory is free"):
+        result = stylize(*pictures, size=64, iterations=3)
+    np.testing.assert_array_equal(result.image, expected.image)
+    stylize(*pictures, size=64, iterations=3, low_memory=False)  # asked for: no warning
