@@ -10,7 +10,7 @@ import contextvars
 import math
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -55,7 +55,7 @@ class Workers:
     def __enter__(self):
         _one_thread_blas.acquire()
         if self.threads > 1:
-            self._pool = ThreadPoolExecutor(self.threads)
+            self._pool = ThreadPoolExecutor(self.threads - 1)  # and the caller
         return self
 
     def __exit__(self, *error):
@@ -70,11 +70,27 @@ class Workers:
 
         Outside the ``with`` block the calling thread does all the work itself.
         """
-        if not self._pool or len(items) == 1:
-            return list(map(function, items))
+        items = list(items)
+        if not self._pool or len(items) < 2:
+            return [function(item) for item in items]
+        results, to_do = [None] * len(items), enumerate(items)
+
+        def work():
+            for i, item in to_do:  # shared by all: who is free takes the next
+                results[i] = function(item)
+
         # In the caller's context, so that its np.errstate holds in the threads as well.
-        context = contextvars.copy_context()
-        return list(self._pool.map(lambda item: context.copy().run(function, item), items))
+        others = [
+            self._pool.submit(contextvars.copy_context().run, work)
+            for _ in range(min(self.threads, len(items)) - 1)
+        ]
+        try:
+            work()
+        finally:
+            wait(others)  # nobody may still write into an array that the caller lets go
+        for other in others:
+            other.result()  # raises what was raised there
+        return results
 
     def empty(self, shape, dtype):
         """An array with undefined contents, in memory that was used before where possible."""
