@@ -79,8 +79,7 @@ def add_files(parser):
     )
     add(
         "--low-memory",
-        action="store_true",
-        default=None,
+        action=argparse.BooleanOptionalAction,
         help="take half the memory and twice the time (default: only where memory is short)",
     )
     add("--version", action="version", version=f"nnstyle {__version__}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import images, output
 from .arguments import SAMPLE_ITERATIONS, SAMPLE_SIZE, make_parser
 from .errors import InputError
-from .optimizer import ALL_DONE, NotFiniteError
+from .optimizer import NotFiniteError
 from .progress import Progress, say
 from .settings import Settings
 from .transfer import stylize
@@ -64,25 +64,23 @@ def paint(arguments):
         latest = record, image
         progress.update(record)
 
+    how = {"threads": arguments.threads, "low_memory": arguments.low_memory} | dataclasses.asdict(settings)
     try:
         with Progress(settings, arguments.quiet) as progress:
-            result = stylize(
-                content,
-                style,
-                weights,
-                on_iteration,
-                arguments.threads,
-                arguments.low_memory,
-                **dataclasses.asdict(settings),
-            )
+            result = stylize(content, style, weights, on_iteration, **how)
     except (KeyboardInterrupt, NotFiniteError) as error:
         return give_up(error, latest, arguments, settings)
+    finish(result, arguments, settings, is_sample)
+    return 0
+
+
+def finish(result, arguments, settings, is_sample):
+    """Save the picture and say so."""
     message = save(result.image, arguments.output, result.losses[-1:], arguments, settings)
-    if result.reason != ALL_DONE:
+    if len(result.losses) < settings.iterations:
         message += f"\nstopped after {len(result.losses)} iterations: {result.reason}"
     if not arguments.quiet:
         say(message + ("\n" + OWN_PICTURES.format(command=own_command()) if is_sample else ""), sys.stdout)
-    return 0
 
 
 def own_command():

@@ -82,7 +82,7 @@ def style_loss(features, style_gram, style_positions=None, workers=None):
     D = difference / (N * M)  # symmetric, so F^T D is the transpose of D F
     in_bands(
         workers,
-        lambda part, out: part.__array_namespace__().matmul(part, D, out=out),
+        lambda part, out: library_of(part).matmul(part, D, out=out),
         F_T,
         gradient.reshape(-1, N),
     )

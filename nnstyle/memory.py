@@ -41,8 +41,8 @@ class Memory:
             return np.empty(shape, dtype)
         if self._keep:
             memory = np.asarray(_Loan(self._take(size), self._returned))
-        else:  # a mapping of its own goes back to the system when it is let go
-            memory = np.frombuffer(mmap.mmap(-1, size), np.uint8)
+        else:
+            memory = fresh(size)
         return memory[:size].view(dtype).reshape(shape)
 
     def _take(self, size):
@@ -54,25 +54,39 @@ class Memory:
                 (free for free in self._free if free.size >= size), key=lambda free: free.size, default=None
             )
             self._free.discard(block)
-            block = block or _Block(np.empty(size, np.uint8))
+            block = block or self._new_block(size)
             while block.half >= size:
                 block, other = block.halves()
                 self._free.add(other)
             return block
 
+    def _new_block(self, size):
+        """A block that was not there before; where memory is full, in place of what is free."""
+        try:
+            return _Block(np.empty(size, np.uint8))
+        except MemoryError:
+            self._forget()
+            return _Block(np.empty(size, np.uint8))
+
     def _join(self, block):
         """Add a block to the free ones, joined with its other half where that is free, too."""
         while block.other in self._free:
             self._free.remove(block.other)
-            block.other.other = None  # no cycle may keep the memory alive
+            block.other.other = None  # as in _forget
             block = block.whole
         self._free.add(block)
 
     def clear(self):
         """Give what is free back to the system."""
         with self._lock:
-            self._returned.clear()
-            self._free.clear()
+            while self._returned:
+                self._join(self._returned.popleft())
+            self._forget()
+
+    def _forget(self):
+        for block in self._free:
+            block.other = None  # no cycle may keep the memory alive
+        self._free.clear()
 
 
 class _Block:
@@ -80,7 +94,7 @@ class _Block:
 
     def __init__(self, memory, whole=None):
         self.memory, self.size, self.whole, self.other = memory, len(memory), whole, None
-        self.half = self.size // 2 // 64 * 64  # both halves begin where cache lines do
+        self.half = self.size // 2 // 64 * 64  # both halves are as well aligned as the whole
 
     def halves(self):
         first, second = _Block(self.memory[: self.half], self), _Block(self.memory[self.half :], self)
@@ -99,15 +113,25 @@ class _Loan:
         self._returned.append(self._block)
 
 
+def fresh(size):
+    """Bytes that go back to the system as soon as they are let go, because they are a mapping of their own."""
+    try:
+        return np.frombuffer(mmap.mmap(-1, size), np.uint8)
+    except OSError as error:
+        raise MemoryError(f"there are no {size} bytes") from error
+
+
 def available():
     """Bytes of memory that this process may still use, as far as the system tells."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    limits = [math.inf]
     try:
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
         with open("/proc/meminfo") as lines:  # Linux
             limits += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
         group = "/sys/fs/cgroup/memory"  # a container's own limit
-        with open(f"{group}.max") as most, open(f"{group}.current") as used:
-            limits.append(int(most.read()) - int(used.read()))
-    except (OSError, ValueError):  # no such file, or "max" for no limit
+        with open(f"{group}.max") as most, open(f"{group}.current") as used, open(f"{group}.stat") as kinds:
+            cached = sum(int(line.split()[1]) for line in kinds if line.startswith("inactive_file "))
+            limits.append(int(most.read()) - int(used.read()) + cached)
+    except (AttributeError, OSError, ValueError):  # not told here, or "max" for no limit
         pass
     return min(limits)

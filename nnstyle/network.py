@@ -6,6 +6,7 @@ As everywhere in this field, the feature map named ``conv4_2`` is taken after it
 import numpy as np
 
 from . import layers
+from .backend import library_of
 from .errors import InputError
 from .workers import in_bands
 
@@ -129,6 +130,10 @@ class Network:
         array, shape (H, W, 3)
             Derivative of the loss with respect to the image.
         """
+        if gradients and not cache:
+            raise ValueError(
+                "the cache is empty: an earlier backward has used it up, give it a copy, list(cache)"
+            )
         unknown = set(gradients) - {name for name, _, _ in cache}
         if unknown or not gradients:
             raise ValueError(
@@ -146,9 +151,10 @@ class Network:
     def _add(self, gradient, its_gradient):
         """What comes from above, if anything, plus the derivative at this layer."""
         its_gradient = its_gradient() if callable(its_gradient) else its_gradient
+        its_gradient = its_gradient.astype(self.dtype, copy=False)
         if gradient is None:
             return its_gradient
-        in_bands(self.workers, np.add, gradient, its_gradient, gradient)
+        in_bands(self.workers, library_of(gradient).add, gradient, its_gradient, gradient)
         return gradient
 
     def check_names(self, names):

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.optimize
 
 STEPS_REMEMBERED = 10  # fewer cost less time, and more iterations: on balance the same
-ALL_DONE = "all iterations done"
+OPTIONS = {"maxcor": STEPS_REMEMBERED, "maxfun": sys.maxsize, "ftol": 0, "gtol": 0}
 
 
 class NotFiniteError(ArithmeticError):
@@ -60,23 +60,11 @@ def minimize(objective, start, iterations, bounds=None, callback=None):
         if callback:
             callback(flat.image(intermediate_result.x), intermediate_result.fun)
 
-    vector, lowest, done, reason = flat.vector(start), np.inf, 0, ALL_DONE
+    vector, lowest, done, reason = flat.vector(start), np.inf, 0, "all iterations done"
+    how = {"method": "L-BFGS-B", "jac": True, "bounds": flat.bounds(bounds), "callback": on_iteration}
     while done < iterations:
-        result = scipy.optimize.minimize(
-            on_vector,
-            vector,
-            method="L-BFGS-B",
-            jac=True,
-            bounds=flat.bounds(bounds),
-            callback=on_iteration,
-            options={
-                "maxiter": iterations - done,
-                "maxcor": STEPS_REMEMBERED,
-                "maxfun": sys.maxsize,
-                "ftol": 0,
-                "gtol": 0,
-            },
-        )
+        options = OPTIONS | {"maxiter": iterations - done}
+        result = scipy.optimize.minimize(on_vector, vector, **how, options=options)
         vector, done = result.x, done + result.nit
         if result.nit == 0 or result.fun >= lowest:
             reason = f"no lower loss was found ({result.message})"

@@ -22,8 +22,7 @@ class Progress:
         self.in_terminal = sys.stderr is not None and sys.stderr.isatty()
         self.quiet = quiet
         self.every = -(-settings.iterations // LINES)  # rounded up
-        # An iteration's cost goes with the pixels, so small scales say little about the time left.
-        self.costs = [scale.size**2 for scale in settings.each_scale() for _ in range(scale.iterations)]
+        self.cost_so_far = 0
         layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc}"
         self.bar = tqdm(
             total=settings.iterations,
@@ -41,14 +40,25 @@ class Progress:
 
     def update(self, record):
         """Show a `Record`."""
-        done, all = record.iteration, self.settings.iterations
-        left = record.seconds / sum(self.costs[:done]) * sum(self.costs[done:])
+        self.cost_so_far += record.size**2
+        left = record.seconds / self.cost_so_far * cost_ahead(record, self.settings)
         text = f"{describe(record, self.settings)} [{tqdm.format_interval(left)} left]"
         if self.in_terminal:
             self.bar.set_description_str(text, refresh=False)
             self.bar.update()
         elif not self.quiet and (record.iteration == 1 or record.iteration % self.every == 0):
-            say(f"iteration {done} of {all}: {text}", sys.stderr)
+            say(f"iteration {record.iteration} of {self.settings.iterations}: {text}", sys.stderr)
+
+
+def cost_ahead(record, settings):
+    """What is left to do, in pixels: small scales say little about the time that large ones take."""
+    done, end, cost = record.iteration, 0, 0
+    for scale in settings.each_scale():
+        end += scale.iterations
+        # A scale that ended early has left its iterations to the next.
+        cost += max(0, end - done) * max(scale.size, record.size) ** 2
+        done = max(done, end)
+    return cost
 
 
 def describe(record, settings):

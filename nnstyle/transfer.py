@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -141,8 +141,10 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, low_m
         if callback:
             callback(records[-1], images.deprocess(image, weights.preprocessing))
 
-    image = before = None
+    image, before, planned = None, None, 0
     for scale in settings.each_scale():
+        planned += scale.iterations  # where a smaller scale ended early, the rest is done here
+        scale = replace(scale, iterations=planned - len(records))
         pictures = [images.resize(picture, scale.size) for picture in (content, style)]
         pictures = [*pictures, first_image(*pictures, scale)]
         *targets, first = (images.preprocess(picture, weights.preprocessing) for picture in pictures)

@@ -94,7 +94,7 @@ def winograd_conv(x, kernel, workers, bias=None, gradient=False):
     c_out = kernel.shape[2 if gradient else 3]
     y = workers.empty((height, width, c_out), x.dtype)
     tile_rows, across = -(-height // TILE), -(-width // TILE)
-    bytes_per_tile_row = N * across * TILE * (c_in + c_out) * x.itemsize
+    bytes_per_tile_row = max(1, N * across * TILE * (c_in + c_out) * x.itemsize)
     block_bytes = BLOCK_BYTES / 3 if workers.low_memory else BLOCK_BYTES
     step = max(1, int(block_bytes // bytes_per_tile_row))
     with workers.lock:  # one call at a time in the scratch memory

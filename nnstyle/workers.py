@@ -3,7 +3,7 @@
 NumPy releases Python's lock inside its loops and matrix products, so ordinary Python
 threads do compute side by side. What must not happen is that each of them starts the
 matrix library's own threads as well: inside ``with Workers(...)`` that library is held
-to one thread.
+to one thread. (Apple's Accelerate library has no such switch.)
 """
 
 import contextvars
@@ -59,11 +59,13 @@ class Workers:
         return self
 
     def __exit__(self, *error):
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+        try:
+            if self._pool:
+                self._pool.shutdown(cancel_futures=True)
+        finally:  # even if somebody interrupts
             self._pool = None
-        self.clear()
-        _one_thread_blas.release()
+            self.clear()
+            _one_thread_blas.release()
 
     def each(self, function, items):
         """Call ``function(item)`` for every item and return the results in order.
@@ -87,8 +89,9 @@ class Workers:
         try:
             work()
         finally:
-            wait(others)  # nobody may still write into an array that the caller lets go
-        for other in others:
+            started = [other for other in others if not other.cancel()]
+            wait(started)  # nobody may still write into an array that the caller lets go
+        for other in started:
             other.result()  # raises what was raised there
         return results
 
@@ -162,9 +165,9 @@ class _OneThreadBlas:
 
     def acquire(self):
         with self._lock:
-            self._users += 1
-            if self._users == 1:
+            if self._users == 0:
                 self._limits = threadpool_limits(1, user_api="blas")
+            self._users += 1
 
     def release(self):
         with self._lock:

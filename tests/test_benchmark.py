@@ -24,7 +24,7 @@ def test_a_small_run(tmp_path, capsys):
     (result,) = figures["results"]
     assert (figures["threads"], result["network"], result["size"]) == (1, "pocket", 32)
     assert result["seconds"] == np.median(result["all seconds"]["nnstyle"]) > 0
-    assert 0.5 < sum(result["profile"].values()) / result["seconds"] < 2
+    assert len(result["profile"]) == 10 and min(result["profile"].values()) > 0
     assert result["memory"]["low"] <= result["memory"]["usual"]
     assert f"{result['seconds']:.3f}" in shown and "convolution, backward" in shown and "MB" in shown
 
@@ -81,7 +81,13 @@ def test_time_inside_an_operation_is_counted_once(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "arguments, message", [(["--sizes", "x"], "invalid"), (["--networks", "resnet"], "invalid choice")]
+    "arguments, message",
+    [
+        (["--sizes", "x"], "x is not a number from 32"),
+        (["--sizes", "64", "16"], "16 is not a number from 32 to 10000"),
+        (["--rounds", "0"], "0 is not a number from 1"),
+        (["--networks", "resnet"], "invalid choice"),
+    ],
 )
 def test_bad_arguments(capsys, arguments, message):
     with pytest.raises(SystemExit, match="2"):

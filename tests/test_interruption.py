@@ -101,7 +101,7 @@ def test_ctrl_c_at_any_other_moment_takes_one_line(folder, monkeypatch, capsys, 
 def stylize_that_fails(failure):
     """A `stylize` that does two iterations and then fails."""
 
-    def stylize(content, style, weights, callback, threads, low_memory, **settings):
+    def stylize(content, style, weights, callback, **settings):
         for iteration, loss in ((1, 9.0), (2, 8.0)):
             callback(Record(iteration, 56, loss, loss, 0.0, 0.0, 1.0), noise(40, 56, seed=iteration))
         raise failure

@@ -1,5 +1,6 @@
 """What an evaluation costs in memory, and that memory used again is nobody else's."""
 
+import os
 import sys
 import threading
 
@@ -102,6 +103,10 @@ def test_what_never_changes_is_computed_once_unless_memory_is_short():
 def record(array, argument, append):
     append(argument)
     return array * argument
+
+
+def test_available_memory_is_a_part_of_what_the_machine_has():
+    assert 1e7 < memory.available() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no module resource")

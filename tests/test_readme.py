@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from nnstyle.arguments import make_parser
+from nnstyle.benchmark.__main__ import make_parser as make_benchmark_parser
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -24,6 +25,7 @@ def test_the_python_of_the_readme_runs(folder, monkeypatch):
 
 
 def test_every_option_of_the_readme_exists():
-    known = {flag for action in make_parser()._actions for flag in action.option_strings}
+    parsers = make_parser(), make_benchmark_parser()
+    known = {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     assert named and named <= known

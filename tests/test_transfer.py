@@ -1,5 +1,7 @@
 """`stylize` from end to end, small."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,6 +46,20 @@ def test_the_same_input_gives_the_same_picture_bit_for_bit(pictures, settings):
     first, second = (stylize(*pictures, **SMALL, **settings) for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)
     assert [record.total for record in first.losses] == [record.total for record in second.losses]
+
+
+def test_the_number_of_threads_does_not_show_in_the_picture(pictures):
+    results = [stylize(*pictures, size=70, iterations=3, threads=threads) for threads in (1, 2, 5)]
+    assert all(np.array_equal(results[0].image, other.image) for other in results[1:])
+
+
+def test_several_threads_may_stylize_at_once(pictures):
+    jobs = [{"size": size, "iterations": 3, "threads": 2} for size in (40, 52, 64)]
+    expected = [stylize(*pictures, **job).image for job in jobs]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        results = [pool.submit(stylize, *pictures, **job) for job in jobs]
+    for result, image in zip(results, expected):
+        np.testing.assert_array_equal(result.result().image, image)
 
 
 def test_paths_pil_images_and_arrays_are_the_same_to_it(pictures, tmp_path):

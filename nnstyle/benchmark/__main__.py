@@ -1,5 +1,7 @@
 """Arguments -> measurements -> tables, and JSON on request."""
 
+import argparse
+import itertools
 import json
 import platform
 import sys
@@ -10,6 +12,7 @@ import scipy
 
 from ..arguments import Parser
 from ..errors import InputError
+from ..images import LARGEST, SMALLEST
 from ..version import __version__
 from ..workers import Workers
 from . import against_torch, compare, work
@@ -23,20 +26,15 @@ def main(argv=None):
     """Run the benchmark and return its exit status: 0, or 2 for bad input."""
     arguments = make_parser().parse_args(argv)
     try:
-        # What would fail in the end fails now, not after minutes of measuring.
         if arguments.against_torch:
-            against_torch.import_torch()
-        if arguments.json:
-            open(arguments.json, "a").close()
+            against_torch.import_torch()  # it fails now, not after minutes of measuring
         with Workers(arguments.threads, arguments.low_memory) as workers:
-            results = measure(arguments, workers)
-        if arguments.json:
-            Path(arguments.json).write_text(json.dumps(results, indent=2) + "\n")
+            measure(arguments, workers)
     except InputError as error:
         print(f"nnstyle: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"nnstyle: {arguments.json} cannot be written: {error.strerror}", file=sys.stderr)
+    except MemoryError:
+        print("nnstyle: there is not enough memory for this: choose smaller --sizes", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -44,32 +42,50 @@ def main(argv=None):
 
 
 def make_parser():
+    """The parser of ``python -m nnstyle.benchmark``."""
     parser = Parser(prog="python -m nnstyle.benchmark", description=DESCRIPTION)
     add = parser.add_argument
     add("--networks", nargs="+", choices=work.NETWORKS, default=work.NETWORKS, help="default: all")
-    add("--sizes", nargs="+", type=size, default=(256, 512, 1024), help="px (default: 256 512 1024)")
-    add("--rounds", type=size, default=5, metavar="N", help="take medians of so many (default: 5)")
+    add(
+        "--sizes",
+        nargs="+",
+        type=between(SMALLEST, LARGEST),
+        default=(256, 512, 1024),
+        metavar="PX",
+        help="of square pictures (default: 256 512 1024)",
+    )
+    add(
+        "--rounds",
+        type=int,
+        choices=range(1, 1001),
+        default=5,
+        metavar="N",
+        help="take medians of N (default: 5)",
+    )
     add("--threads", type=int, metavar="N", help="default: all cores that this process may use")
     add("--low-memory", action="store_true", help="as the option of python -m nnstyle")
     add("--against-torch", action="store_true", help="alternate with PyTorch (pip install 'nnstyle[bench]')")
     add("--profile", action="store_true", help="also show each operation's share")
     add("--memory", action="store_true", help="also show the peak memory of a process")
-    add("--json", metavar="FILE", help="write all figures to a file, too")
+    add("--json", metavar="FILE", type=Path, help="write all figures to a file, too, after each line")
     return parser
 
 
-def size(text):
-    """A whole number above 0, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
+def between(lowest, highest):
+    """What turns a text into a whole number of this range, for argparse."""
+
+    def number(text):
+        if not (text.isdecimal() and lowest <= int(text) <= highest):
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {lowest} to {highest}")
+        return int(text)
+
     return number
 
 
 def measure(arguments, workers):
-    """Measure everything asked for, print it line by line, and return it."""
+    """Measure everything asked for; print and write it line by line."""
     rate = work.matmul_rate(workers)
-    about = {
+    figures = {
         "nnstyle": __version__,
         "Python": platform.python_version(),
         "NumPy": np.__version__,
@@ -78,15 +94,25 @@ def measure(arguments, workers):
         "low memory": workers.low_memory,
         "rounds": arguments.rounds,
     }
-    print(", ".join(f"{name} {value}" for name, value in about.items()))
+    print(", ".join(f"{name} {value}" for name, value in figures.items()))
     print(f"float32 matrix products: {rate / 1e9:.0f} billion operations a second")
     print(compare.HEADER + (compare.TORCH_HEADER if arguments.against_torch else ""), flush=True)
-    results = []
-    for network in arguments.networks:
-        for size in arguments.sizes:
-            results.append(compare.measure(network, size, arguments, workers, rate))
-            print(compare.describe(results[-1]), flush=True)
-    return about | {"operations a second of matrix products": rate, "results": results}
+    figures |= {"operations a second of matrix products": rate, "results": []}
+    write(figures, arguments.json)
+    for network, size in itertools.product(arguments.networks, arguments.sizes):
+        figures["results"].append(compare.measure(network, size, arguments, workers, rate))
+        print(compare.describe(figures["results"][-1]), flush=True)
+        write(figures, arguments.json)
+
+
+def write(figures, path):
+    """Write JSON, if a path is given."""
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -35,17 +35,22 @@ def evaluation(network, size, threads, channels_last):
     def evaluate():
         x = image.clone(memory_format=torch.preserve_format).requires_grad_()
         features = forward(torch, weights, {*settings.content_layers, *settings.style_layers}, x)
-        loss = 0
-        for name, target in content_targets.items():
-            loss = loss + settings.alpha / 2 * (features[name] - target).square().sum()
-        for name, w in zip(settings.style_layers, settings.layer_weights):
-            channels = features[name].shape[1]
-            error = (gram(features[name]) - grams[name]).square().sum() / (4 * channels**2)
-            loss = loss + settings.beta * w * error
+        loss = equation_7(features, content_targets, grams, settings)
         loss.backward()
         return loss.item(), x.grad[0].permute(1, 2, 0).numpy()
 
     return evaluate
+
+
+def equation_7(features, content_targets, grams, settings):
+    """alpha L_content + beta L_style."""
+    loss = 0
+    for name, target in content_targets.items():
+        loss = loss + settings.alpha / 2 * (features[name] - target).square().sum()
+    for name, w in zip(settings.style_layers, settings.layer_weights):
+        error = (gram(features[name]) - grams[name]).square().sum() / (4 * features[name].shape[1] ** 2)
+        loss = loss + settings.beta * w * error
+    return loss
 
 
 def forward(torch, weights, names, x):
