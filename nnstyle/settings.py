@@ -125,5 +125,5 @@ class Settings:
                 scales=1,
                 size=self.size >> halvings,
                 iterations=self.iterations // self.scales + (self.iterations % self.scales > halvings),
-                beta=self.beta / 4**halvings,
+                beta=self.beta and self.beta / 4**halvings,
             )

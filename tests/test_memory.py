@@ -1,8 +1,11 @@
 """What an evaluation costs in memory, and that memory used again is nobody else's."""
 
+import gc
+import mmap
 import os
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -78,6 +81,48 @@ def test_several_threads_may_take_and_return_at_once():
     for thread in users:
         thread.join()
     assert not wrong
+
+
+def test_clear_gives_free_memory_back_at_once():
+    lender = Memory()
+    lender.empty((4 * KILO,), np.float32)  # gone at once
+    halves = [lender.empty((2 * KILO,), np.float32) for _ in range(2)]
+    loan = halves[0].base.base
+    whole = weakref.ref(loan._block.whole.memory)
+    del loan
+    gc.disable()  # no cycle may be what keeps it
+    try:
+        del halves[0]
+        lender.clear()  # while the other half is in use
+        assert whole() is not None
+        del halves
+        lender.clear()
+        assert whole() is None
+    finally:
+        gc.enable()
+
+
+def test_where_memory_is_full_free_blocks_are_given_up_for_a_larger_one(monkeypatch):
+    lender, empty = Memory(), np.empty
+    held = lender.empty((KILO,), np.float32)
+    lender.empty((KILO,), np.float32)  # free at once
+
+    def full_unless_nothing_is_free(size, dtype):
+        if lender._free:
+            raise MemoryError
+        return empty(size, dtype)
+
+    monkeypatch.setattr(np, "empty", full_unless_nothing_is_free)
+    assert lender.empty((4 * KILO,), np.float32).size == 4 * KILO and held.size == KILO
+
+
+def test_a_mapping_that_cannot_be_had_is_a_lack_of_memory(monkeypatch):
+    def refuse(*_):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    with pytest.raises(MemoryError):
+        Memory(keep=False).empty((KILO,), np.float32)
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -138,6 +138,22 @@ def test_a_dropped_layer_gradient_is_caught(image, rng):
     assert directional_error(forward, forgetful, image, rng) > 1e-3
 
 
+def test_a_cache_that_was_used_up_is_refused(image):
+    network = Network(tiny_weights())
+    features, cache = network.forward(image, ["conv1_1"])
+    network.backward(features, cache)
+    with pytest.raises(ValueError, match="used it up"):
+        network.backward(features, cache)
+
+
+def test_gradients_of_another_type_become_those_of_the_network(image):
+    network = Network(tiny_weights())
+    features, cache = network.forward(image, ["conv1_1", "conv2_1"])
+    expected = network.backward(features, cache.copy())
+    wider = {name: feature.astype(np.float64) for name, feature in features.items()}
+    np.testing.assert_array_equal(network.backward(wider, cache), expected)
+
+
 def test_unknown_names_are_refused(image):
     network = Network(tiny_weights())
     with pytest.raises(InputError, match="conv9_9.*conv1_1, conv1_2, pool1"):

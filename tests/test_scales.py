@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnstyle import InputError, Settings, stylize, transfer
+from nnstyle import InputError, Record, Settings, optimizer, stylize, transfer
 from nnstyle.images import enlarge
+from nnstyle.progress import cost_ahead
 from nnstyle.transfer import next_start
 
 from .pictures import noise
@@ -63,6 +64,33 @@ def test_a_scale_starts_from_the_one_before(pictures):
         record for record in stylize(*pictures, size=96, iterations=40, scales=2).losses if record.size == 96
     ]
     assert fine[0].total < single / 2
+
+
+@pytest.mark.parametrize(
+    "how", [{"first_image": "noise"}, {"first_image": "style"}, {"bounded": True}, {"tv_weight": 0.1}]
+)
+def test_scales_go_with_every_other_setting(pictures, how):
+    first, second = (stylize(*pictures, size=88, iterations=4, scales=2, **how) for _ in range(2))
+    np.testing.assert_array_equal(first.image, second.image)
+    assert first.image.std() > 5 and [record.size for record in first.losses] == [44, 44, 88, 88]
+
+
+def test_what_a_scale_leaves_over_the_next_one_does(pictures, monkeypatch):
+    def minimize(objective, start, iterations, bounds, callback):
+        iterations = 1 if max(start.shape) == 44 else iterations  # as if no lower loss were found
+        return optimizer.minimize(objective, start, iterations, bounds, callback)
+
+    monkeypatch.setattr(transfer, "minimize", minimize)
+    result = stylize(*pictures, size=88, iterations=6, scales=2)
+    assert [record.size for record in result.losses] == [44] + 5 * [88]
+
+
+def test_the_time_left_counts_pixels():
+    settings = Settings(size=88, iterations=6, scales=2)
+    at = lambda iteration, size: cost_ahead(Record(iteration, size, 0, 0, 0, 0, 1.0), settings)  # noqa: E731
+    assert at(1, 44) == 2 * 44**2 + 3 * 88**2
+    assert at(5, 88) == 88**2 and at(6, 88) == 0
+    assert at(2, 88) == 4 * 88**2  # the small scale ended after one iteration
 
 
 def test_what_is_enlarged_is_the_change_of_the_first_image():

@@ -81,6 +81,12 @@ def test_points_in_the_wrong_order_are_caught(monkeypatch):
         compare(7, 5, 3, 4, np.float64, workers)
 
 
+def test_a_map_without_width_or_height():
+    with Workers(1) as workers:
+        for size in ((0, 5), (5, 0)):
+            assert winograd_conv(np.ones((*size, 3)), np.ones((3, 3, 3, 4)), workers).shape == (*size, 4)
+
+
 def test_many_blocks_equal_one(monkeypatch):
     x, kernel, bias, _ = example(50, 33, 5, 4)
     with Workers(1) as workers:

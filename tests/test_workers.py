@@ -1,5 +1,8 @@
 """The threads: who computes what must not show in the results."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -88,6 +91,30 @@ def test_a_network_gives_the_same_bits_for_any_number_of_threads_and_any_memory(
                 features, cache = network.forward(image, names)
                 results.append(network.backward(features, cache))
     assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+def test_a_failure_waits_for_those_who_are_still_writing():
+    started, finished = threading.Event(), threading.Event()
+
+    def item(number):
+        if threading.current_thread() is threading.main_thread():
+            started.wait(5)
+            raise ValueError("enough")
+        started.set()
+        time.sleep(0.2)
+        finished.set()
+
+    with Workers(2) as team:
+        with pytest.raises(ValueError, match="enough"):
+            team.each(item, range(2))
+        assert finished.is_set()
+
+
+def test_calls_within_calls_do_not_wait_for_each_other():
+    with Workers(2) as team:
+        assert team.each(lambda i: sum(team.each(lambda j: i * j, range(4))), range(6)) == [
+            6 * i for i in range(6)
+        ]
 
 
 def blas_threads():
