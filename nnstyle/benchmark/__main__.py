@@ -56,8 +56,7 @@ def make_parser():
     )
     add(
         "--rounds",
-        type=int,
-        choices=range(1, 1001),
+        type=between(1, 1000),
         default=5,
         metavar="N",
         help="take medians of N (default: 5)",
