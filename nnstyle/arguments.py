@@ -80,7 +80,7 @@ def add_files(parser):
     add(
         "--low-memory",
         action=argparse.BooleanOptionalAction,
-        help="take half the memory and twice the time (default: only where memory is short)",
+        help="use less memory and about twice the time (default: only where memory is short)",
     )
     add("--version", action="version", version=f"nnstyle {__version__}")
 

@@ -129,6 +129,8 @@ def give_up(error, latest, arguments, settings):
     record, image = latest
     message = save(image, output.free_name(arguments.output), [record], arguments, settings)
     why = str(error) or "interrupted"
+    if record.size < settings.size:
+        why += f" at a scale of {record.size} px"
     complain(f"{why}; the best picture so far is saved: {message}")
     return 130 if isinstance(error, KeyboardInterrupt) else 2
 

@@ -27,7 +27,8 @@ class Settings:
         Of L-BFGS, over all scales. The paper does not say how many it took.
     scales : int
         Above 1, coarse to fine: a picture of half the size (of a quarter, ..) comes first,
-        and the larger one starts from it. All scales get the same share of the iterations.
+        and the larger one starts from it. All scales get the same share of the iterations;
+        beta is that of the full size, and goes down with the number of pixels.
     alpha, beta : float
         Weights of the content and the style loss in equation (7). Without a beta, it is
         1000 times the number of pixels. The paper's alpha / beta is 1e-5 to 1e-2.
@@ -88,9 +89,13 @@ class Settings:
         if self.iterations > MOST_ITERATIONS:
             raise InputError(f"iterations must be at most {MOST_ITERATIONS}: no picture needs more")
         if self.size >> self.scales - 1 < SMALLEST:
-            raise InputError(f"the smallest of {self.scales} scales would have less than {SMALLEST} pixels")
+            raise InputError(
+                f"the smallest of {self.scales} scales would have fewer than {SMALLEST} pixels: use fewer"
+            )
         if self.iterations < self.scales:
-            raise InputError(f"{self.scales} scales need as many iterations, not {self.iterations}")
+            raise InputError(
+                f"{self.scales} scales need at least {self.scales} iterations, not {self.iterations}"
+            )
         weights = {"alpha": self.alpha, "beta": self.beta or 0, "tv_weight": self.tv_weight}
         weights |= {
             f"the layer weight of {layer}": w for layer, w in zip(self.style_layers, self.layer_weights)

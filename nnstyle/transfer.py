@@ -25,7 +25,7 @@ class Record:
     cannot be compared.
 
     ``total = alpha * content + beta * style + tv_weight * total_variation``
-    with ``content`` and ``style`` as in equations (1) and (5).
+    with ``content`` and ``style`` as in equations (1) and (5), and beta that of the scale.
     """
 
     iteration: int
@@ -109,7 +109,7 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, low_m
         How many compute at once: by default as many as the cores this process may use.
         Results do not depend on it.
     low_memory : bool, optional
-        Keep nothing in memory that can be had again: about half the memory, and twice the
+        Keep nothing in memory that can be had again: less memory, and about twice the
         time. By default only where memory is short, with a warning.
     **settings
         The fields of `Settings`: size, iterations, alpha, beta, and so on.
@@ -167,11 +167,11 @@ def paint(weights, content, style, start, settings, workers, callback):
 
 def is_memory_short(weights, height, width):
     """Whether there is less memory than `stylize` likes to use for a picture; warn if so."""
-    # Measured with `python -m nnstyle.benchmark --memory`: five times conv1_1's feature map, the
-    # kernels, once as they are and once transformed; and what L-BFGS-B remembers, in float64.
+    # Measured: five times conv1_1's feature map; the kernels, as they are and transformed; and some
+    # forty float64 vectors as long as the picture in L-BFGS-B.
     kernels = sum(kernel.nbytes for kernel, _ in weights.values())
     pixels = height * width
-    needed = 20 * weights["conv1_1"][1].size * pixels + 8 * kernels + 8 * 3 * 31 * pixels + 1.5e8
+    needed = 20 * weights["conv1_1"][1].size * pixels + 8 * kernels + 8 * 3 * 42 * pixels + 1.5e8
     if needed <= available():
         return False
     warnings.warn("little memory is free: working with less of it, which takes longer", stacklevel=3)

@@ -101,7 +101,7 @@ def test_bad_input_takes_one_line(capsys, monkeypatch):
     assert benchmark.main([*SMALL, "--threads", "0"]) == 2
     monkeypatch.setitem(sys.modules, "torch", None)
     assert benchmark.main([*SMALL, "--against-torch"]) == 2
-    assert "pip install 'nnstyle[bench]'" in capsys.readouterr().err
+    assert "pip install torch==2.13.0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("channels_last", [True, False])

@@ -36,9 +36,9 @@ def test_scales_double_and_share_the_iterations():
     [
         ({"scales": 0}, "scales must be a whole number, at least 1"),
         ({"scales": 1.5}, "scales must be a whole number"),
-        ({"scales": 3, "size": 127}, "smallest of 3 scales would have less than 32 pixels"),
+        ({"scales": 3, "size": 127}, "smallest of 3 scales would have fewer than 32 pixels"),
         ({"scales": 10**9}, "smallest of 1000000000 scales"),
-        ({"scales": 3, "iterations": 2}, "3 scales need as many iterations, not 2"),
+        ({"scales": 3, "iterations": 2}, "3 scales need at least 3 iterations, not 2"),
     ],
 )
 def test_scales_that_cannot_be_used(wrong, message):

@@ -31,12 +31,16 @@ def main(argv=None):
         with Workers(arguments.threads, arguments.low_memory) as workers:
             measure(arguments, workers)
     except InputError as error:
-        print(f"nnstyle: {error}", file=sys.stderr)
+        print(f"python -m nnstyle.benchmark: {error}", file=sys.stderr)
         return 2
     except MemoryError:
-        print("nnstyle: there is not enough memory for this: choose smaller --sizes", file=sys.stderr)
+        print(
+            "python -m nnstyle.benchmark: there is not enough memory for this: choose smaller --sizes",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
+        print("python -m nnstyle.benchmark: interrupted", file=sys.stderr)
         return 130
     return 0
 
@@ -93,11 +97,11 @@ def measure(arguments, workers):
         "low memory": workers.low_memory,
         "rounds": arguments.rounds,
     }
+    write(figures, arguments.json)  # if that fails, then now
     print(", ".join(f"{name} {value}" for name, value in figures.items()))
     print(f"float32 matrix products: {rate / 1e9:.0f} billion operations a second")
     print(compare.HEADER + (compare.TORCH_HEADER if arguments.against_torch else ""), flush=True)
     figures |= {"operations a second of matrix products": rate, "results": []}
-    write(figures, arguments.json)
     for network, size in itertools.product(arguments.networks, arguments.sizes):
         figures["results"].append(compare.measure(network, size, arguments, workers, rate))
         print(compare.describe(figures["results"][-1]), flush=True)

@@ -9,7 +9,7 @@ def import_torch():
     try:
         import torch
     except ImportError:
-        raise InputError("PyTorch is not installed: pip install 'nnstyle[bench]'") from None
+        raise InputError("PyTorch is not installed: pip install torch==2.13.0") from None
     return torch
 
 

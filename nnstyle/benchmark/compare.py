@@ -10,7 +10,7 @@ from .lbfgs import EVALUATIONS_PER_ITERATION, lbfgs_seconds
 from .peak import peak_memory
 from .profile import profile
 
-HEADER = "network size  seconds  s/megapixel  of products' limit  of Winograd's  L-BFGS-B  300 iterations"
+HEADER = "network size  seconds  s/megapixel  x plain products  of Winograd's  L-BFGS-B s  300 iter. m:ss"
 TORCH_HEADER = "  PyTorch  ratio"
 
 
@@ -89,8 +89,8 @@ def describe(result):
     per_megapixel = result["seconds"] / result["size"] ** 2 * 1e6
     line = (
         f"{result['network']:7} {result['size']:4} {result['seconds']:8.3f} {per_megapixel:12.2f}"
-        f" {result['share of products']:17.0%} {result['share of Winograd']:14.0%}"
-        f" {result['L-BFGS-B seconds']:9.3f} {minutes:12}:{seconds:02}"
+        f" {result['share of products']:17.2f} {result['share of Winograd']:14.0%}"
+        f" {result['L-BFGS-B seconds']:11.3f} {minutes:13}:{seconds:02}"
     )
     if "ratio" in result:
         line += f" {result['PyTorch seconds']:8.3f} {result['ratio']:6.2f}"
