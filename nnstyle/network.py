@@ -129,6 +129,12 @@ class Network:
         -------
         array, shape (H, W, 3)
             Derivative of the loss with respect to the image.
+
+        Raises
+        ------
+        ValueError
+            For gradients at layers that `forward` did not compute, none at all, or a cache
+            that an earlier call has emptied.
         """
         if gradients and not cache:
             raise ValueError(

@@ -4,8 +4,8 @@ import gc
 import mmap
 import os
 import sys
-import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -75,11 +75,8 @@ def test_several_threads_may_take_and_return_at_once():
             if (array != number).any():
                 wrong.append(number)
 
-    users = [threading.Thread(target=user, args=(number,)) for number in range(4)]
-    for thread in users:
-        thread.start()
-    for thread in users:
-        thread.join()
+    with ThreadPoolExecutor(4) as users:
+        list(users.map(user, range(4)))
     assert not wrong
 
 

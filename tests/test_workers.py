@@ -54,6 +54,13 @@ def test_the_convolution_does_the_same_with_workers(rng, team, size, channels):
     )
 
 
+def test_a_kernel_turned_once_too_often_is_caught(rng, team):
+    """The twin that must fail: the way back of im2row takes the kernel as it is."""
+    kernel, dy = rng.normal(size=(3, 3, 3, 5)), rng.normal(size=(5, 4, 5))
+    wrong = layers.conv_backward(dy, kernel[::-1, ::-1], team)
+    assert np.abs(wrong - layers.conv_backward(dy, kernel)).max() > 1e-2
+
+
 def test_relu_may_write_over_its_input(rng, team):
     x = rng.normal(size=(4, 5, 3))
     expected = layers.relu(x)

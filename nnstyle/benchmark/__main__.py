@@ -67,7 +67,7 @@ def make_parser():
     )
     add("--threads", type=int, metavar="N", help="default: all cores that this process may use")
     add("--low-memory", action="store_true", help="as the option of python -m nnstyle")
-    add("--against-torch", action="store_true", help="alternate with PyTorch (pip install 'nnstyle[bench]')")
+    add("--against-torch", action="store_true", help="alternate with PyTorch (pip install torch==2.13.0)")
     add("--profile", action="store_true", help="also show each operation's share")
     add("--memory", action="store_true", help="also show the peak memory of a process")
     add("--json", metavar="FILE", type=Path, help="write all figures to a file, too, after each line")

@@ -6,6 +6,7 @@ from .work import make_images, make_weights
 
 
 def import_torch():
+    """The module torch; raises InputError where it is not installed."""
     try:
         import torch
     except ImportError:

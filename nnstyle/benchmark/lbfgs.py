@@ -10,7 +10,7 @@ from ..optimizer import STEPS_REMEMBERED, minimize
 EVALUATIONS_PER_ITERATION = 1.03
 
 
-def lbfgs_seconds(size, bounds=None):
+def lbfgs_seconds(size):
     """Seconds an iteration takes apart from evaluating the objective: the median of ten.
 
     Measured on a simple function of as many variables as a picture of `size` x `size` has,
@@ -31,5 +31,5 @@ def lbfgs_seconds(size, bounds=None):
     def on_iteration(*_):
         clock["ends"].append(time.perf_counter() - clock["objective"])
 
-    minimize(objective, np.zeros_like(lowest), STEPS_REMEMBERED + 11, bounds, on_iteration)
+    minimize(objective, np.zeros_like(lowest), STEPS_REMEMBERED + 11, callback=on_iteration)
     return float(np.median(np.diff(clock["ends"][STEPS_REMEMBERED:])))

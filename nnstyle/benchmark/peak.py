@@ -9,7 +9,7 @@ from . import against_torch, work
 
 
 def peak_memory(network, size, how, threads):
-    """Bytes that a process needs at most for evaluations; `how` is "usual", "low" or "torch"."""
+    """Bytes that a process needs at most for evaluations ("usual", "low" or "torch"); None if it failed."""
     code = f"from nnstyle.benchmark.peak import evaluate; evaluate({network!r}, {size}, {how!r}, {threads})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if result.returncode:

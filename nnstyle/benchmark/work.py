@@ -8,8 +8,8 @@ import numpy as np
 from .. import weights
 from ..images import Preprocessing
 from ..network import LAYERS, Network, layers_of
-from ..settings import Settings
 from ..objective import Objective
+from ..settings import Settings
 from ..winograd import N, TILE
 
 VGG19_WIDTHS = (64, 128, 256, 512, 512)  # channels of each block
