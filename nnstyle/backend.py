@@ -2,7 +2,7 @@
 
 
 def library_of(array):
-    """Return the module whose functions work on `array`.
+    """Return the module whose functions work on `array` (lesson 13).
 
     Arrays that follow the array API standard tell it themselves, NumPy's among them, so
     the layers and the losses need not know which library they work with. Only NumPy has

@@ -9,7 +9,7 @@ BLOCK_BYTES = 4_000_000
 
 
 def im2row_conv(x, kernel, bias, workers=None):
-    """`nnstyle.layers.conv` by im2row, for any array library and any number of channels."""
+    """`nnstyle.layers.conv` by im2row, for any array library and number of channels (lesson 3)."""
     xp = library_of(x)
     height, width, channels = x.shape
     filters = kernel.shape[-1]
@@ -29,7 +29,7 @@ def im2row_conv(x, kernel, bias, workers=None):
 
 
 def im2row(padded):
-    """Lay the 3x3 neighbourhood of every pixel out as one row.
+    """Lay the 3x3 neighbourhood of every pixel out as one row (lesson 3).
 
     Parameters
     ----------

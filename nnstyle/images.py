@@ -21,7 +21,7 @@ SMALLEST, LARGEST = 32, 10_000  # px: below, conv5_1 sees no 2x2 window; above, 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a network expects of its input: ``(pixel - mean) * scale`` on pixels of 0 to 255.
+    """What a network expects of its input (lesson 1): ``(pixel - mean) * scale`` on pixels of 0 to 255.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Preprocessing:
 
 
 def load_image(source):
-    """Bring a picture of any kind to uint8 RGB.
+    """Bring a picture of any kind to uint8 RGB (lesson 1).
 
     Orientation from EXIF is applied, an embedded colour profile is converted to sRGB,
     and transparent parts are shown over white (with a warning that says so).
@@ -117,7 +117,7 @@ def array_to_pil(array):
 
 
 def resize(image, size):
-    """Scale a picture so that its long edge has `size` pixels (Lanczos filter).
+    """Scale a picture so that its long edge has `size` pixels, by Lanczos's filter (lesson 1).
 
     Parameters
     ----------
@@ -155,13 +155,13 @@ def enlarge(values, height, width):
 
 
 def preprocess(image, preprocessing, dtype=np.float32):
-    """Turn pixels (H, W, 3), RGB 0 to 255, into what the network was trained on."""
+    """Turn pixels (H, W, 3), RGB 0 to 255, into what the network was trained on (lesson 1)."""
     pixels = image[..., ::-1] if preprocessing.channel_order == "BGR" else image
     return ((pixels - np.array(preprocessing.mean)) * np.array(preprocessing.scale)).astype(dtype)
 
 
 def deprocess(values, preprocessing):
-    """Undo `preprocess`: to uint8 RGB, clipped to 0..255 and rounded, never stretched."""
+    """Undo `preprocess`: to uint8 RGB, clipped to 0..255 and rounded, never stretched (lesson 1)."""
     pixels = values / np.array(preprocessing.scale) + np.array(preprocessing.mean)
     pixels = pixels[..., ::-1] if preprocessing.channel_order == "BGR" else pixels
     return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)

@@ -4,6 +4,7 @@ Every forward pass returns ``(y, cache)``; its backward pass takes ``(dy, cache)
 ``dy`` is the derivative of the loss with respect to ``y``, and returns ``dx``, the same
 for ``x``. The weights are frozen (it is the image that learns), so nothing is derived
 with respect to kernels or biases. The cache holds exactly what the backward pass needs.
+The lessons that these docstrings name are the files ``lessons/l03_...py``, ``l04_...py`` and ``l05_...py``.
 
 Feature maps are ``(height, width, channels)`` arrays of any floating type. With `workers`
 (`nnstyle.workers`), the same is computed by several threads, in memory that is used again.
@@ -20,7 +21,7 @@ FEW_CHANNELS = 4  # conv1_1 has three
 
 
 def conv(x, kernel, bias, workers=None):
-    """3x3 convolution with stride 1 and zero padding 1 (a cross-correlation, as in VGG).
+    """3x3 convolution with stride 1 and zero padding 1, a cross-correlation as in VGG (lesson 3).
 
     ``y[i, j] = bias + sum over a, b of x[i + a - 1, j + b - 1] @ kernel[a, b]``, with
     ``x`` zero outside its edges. `nnstyle.im2row` computes it as one matrix product; given
@@ -45,7 +46,7 @@ def conv(x, kernel, bias, workers=None):
 
 
 def conv_backward(dy, kernel, workers=None):
-    """Gradient of `conv` with respect to its input: a convolution again.
+    """Gradient of `conv` with respect to its input: a convolution again (lesson 5).
 
     Pixel ``x[i, j]`` reached ``y[i - a + 1, j - b + 1]`` through ``kernel[a, b]``; so the
     derivatives come back through the kernel turned by 180 degrees, its input and output
@@ -70,7 +71,7 @@ def conv_backward(dy, kernel, workers=None):
 
 
 def relu(x, workers=None, out=None):
-    """``max(x, 0)``.
+    """``max(x, 0)`` (lesson 4).
 
     Returns
     -------
@@ -90,7 +91,7 @@ def relu(x, workers=None, out=None):
 
 
 def relu_backward(dy, positive, workers=None):
-    """Let the gradient pass where the input was positive.
+    """Let the gradient pass where the input was positive (lesson 5).
 
     This is the "0 if F < 0" of the paper's equations (2) and (6). At exactly 0, where
     ReLU has no derivative, 0 is taken.
@@ -101,7 +102,7 @@ def relu_backward(dy, positive, workers=None):
 
 
 def max_pool(x, workers=None):
-    """The largest value of each 2x2 window, with stride 2; an odd last row or column is dropped.
+    """The largest value of each 2x2 window, with stride 2; an odd last row or column is dropped (lesson 4).
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def max_pool(x, workers=None):
 
 
 def max_pool_backward(dy, cache, workers=None):
-    """Route each derivative to the value that won its window; the others get 0."""
+    """Route each derivative to the value that won its window; the others get 0 (lesson 5)."""
     winner, shape = cache
 
     def band(dy, winner, dx):
@@ -144,7 +145,7 @@ def max_pool_backward(dy, cache, workers=None):
 
 
 def average_pool(x, workers=None):
-    """The mean of each 2x2 window, with stride 2; an odd last row or column is dropped.
+    """The mean of each 2x2 window, with stride 2; an odd last row or column is dropped (lesson 4).
 
     The paper (section Methods) prefers it to max-pooling for making images, because the
     gradient then reaches every pixel; here it is chosen with ``pooling="average"``.
@@ -165,7 +166,7 @@ def average_pool(x, workers=None):
 
 
 def average_pool_backward(dy, shape, workers=None):
-    """Give each value of a window a quarter of the window's derivative."""
+    """Give each value of a window a quarter of the window's derivative (lesson 5)."""
 
     def band(dy, dx):
         quarter = dy / 4

@@ -14,7 +14,7 @@ from .workers import empty, in_bands
 
 
 def content_loss(features, target):
-    """Half the squared distance between two feature maps.
+    """Half the squared distance between two feature maps (lesson 8).
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def content_loss(features, target):
 
 
 def gram_matrix(features, workers=None):
-    """Correlations between filters, summed over all positions.
+    """Correlations between filters, summed over all positions (lesson 9).
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def gram_matrix(features, workers=None):
 
 
 def style_loss(features, style_gram, style_positions=None, workers=None):
-    """Squared distance between two Gram matrices: one layer's share of the style loss.
+    """Squared distance between two Gram matrices: one layer's share of the style loss (lesson 9).
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def style_loss(features, style_gram, style_positions=None, workers=None):
 
 
 def total_variation(image):
-    """Squared differences between neighbouring pixels: large where an image is noisy.
+    """Squared differences between neighbouring pixels: large where an image is noisy (lesson 12).
 
     Not in the paper. As a penalty in Mahendran and Vedaldi (2015), equation (4), there
     with exponent beta = 2, which is the one taken here.

@@ -37,7 +37,7 @@ POOLING = {
 
 
 class Network:
-    """A VGG with frozen weights. Holds nothing between calls but those.
+    """A VGG with frozen weights (lesson 7). Holds nothing between calls but those.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Network:
         self.layers = layers_of(weights)
 
     def forward(self, image, names):
-        """Compute the feature maps of the named layers.
+        """Compute the feature maps of the named layers (lesson 7).
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class Network:
         return y
 
     def backward(self, gradients, cache):
-        """Carry derivatives at any layers down to the image, by the chain rule.
+        """Carry derivatives at any layers down to the image, by the chain rule (lesson 5).
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ from . import losses
 
 
 class Objective:
-    """Equation (7) for one pair of images: a function image -> (loss, gradient).
+    """Equation (7) for one pair of images: a function image -> (loss, gradient) (lesson 10).
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ class NotFiniteError(ArithmeticError):
 
 
 def minimize(objective, start, iterations, bounds=None, callback=None):
-    """Lower `objective` from the image `start` by L-BFGS, as many iterations as asked.
+    """Lower `objective` from the image `start` by L-BFGS, as many iterations as asked (lesson 10).
 
     SciPy works on a flat float64 vector, the network on an image of its own type; this
     function stands between them.

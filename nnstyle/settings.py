@@ -17,7 +17,7 @@ FIRST_IMAGES = ("content", "noise", "style")
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a stylization.
+    """The settings of a stylization; lesson 12 shows what they do.
 
     Attributes
     ----------

@@ -58,7 +58,7 @@ class Result:
 
 
 def first_image(content, style, settings):
-    """Where the optimization starts: pixels (H, W, 3) from 0 to 255, uint8, or float for noise.
+    """Where the optimization starts (lesson 12): pixels (H, W, 3) from 0 to 255, uint8, or float for noise.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def next_start(image, first, larger_first, settings):
 
 
 def stylize(content, style, weights="pocket", callback=None, threads=None, low_memory=None, **settings):
-    """Paint the content of one picture in the style of another.
+    """Paint the content of one picture in the style of another (lesson 11).
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ class Weights(dict):
 
 
 def load_weights(source="pocket"):
-    """Read the convolutions of a VGG file.
+    """Read the convolutions of a VGG file (lesson 7).
 
     Parameters
     ----------

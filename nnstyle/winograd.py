@@ -71,7 +71,7 @@ def _kernel_row(kernel, i):
 
 
 def winograd_conv(x, kernel, workers, bias=None, gradient=False):
-    """3x3 convolution with stride 1 and a border of zeros, or its input gradient.
+    """3x3 convolution with stride 1 and a border of zeros, or its input gradient (lesson 3).
 
     Parameters
     ----------

@@ -1,0 +1,81 @@
+"""What the lessons share: pictures to look at, a stopwatch, figures."""
+
+import argparse
+import atexit
+import statistics
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import nnstyle
+from nnstyle.images import load_image, resize
+
+SAMPLES = Path(nnstyle.__file__).parent / "samples"
+FIGURES = Path(__file__).parent / "figures"
+
+plt.switch_backend("Agg")  # figures go into files, also where there is no screen
+plt.rcParams.update({"font.size": 9, "figure.constrained_layout.use": True, "axes.grid": True})
+plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "grid.alpha": 0.3})
+
+
+def photo(size=256):
+    """The sample photograph: uint8 (H, W, 3), its long edge `size` px."""
+    return resize(load_image(SAMPLES / "content.jpg"), size)
+
+
+def painting(size=256):
+    """The sample painting, likewise."""
+    return resize(load_image(SAMPLES / "style.jpg"), size)
+
+
+def size(module, default):
+    """The number after ``--size`` where the lesson runs by itself (its `module` is "__main__"), else `default`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--size", type=int, default=default, help=f"long edge of the pictures, px ({default})"
+    )
+    return parser.parse_args().size if module == "__main__" else default
+
+
+def seconds(function, rounds=5):
+    """Median time of a call, s."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def relative_error(a, b):
+    """Largest difference between two arrays, relative to the largest value of the second."""
+    return float(np.max(np.abs(a - b)) / np.max(np.abs(b)))
+
+
+def grid(images, titles, columns=None, width=9.0):
+    """A figure of pictures with a title above each: (H, W, 3) in colour, (H, W) in grey."""
+    columns = columns or len(images)
+    rows = -(-len(images) // columns)
+    height, across = np.shape(images[0])[:2]
+    size = width, rows * (width / columns * height / across + 0.3)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, title in zip(axes.flat, images, titles):
+        axis.imshow(image, cmap="gray")
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def save(figure, name):
+    """Write a figure to lessons/figures/NAME.png; the folder is named when the lesson ends."""
+    FIGURES.mkdir(exist_ok=True)
+    figure.savefig(FIGURES / f"{name}.png", dpi=150)
+    atexit.unregister(_name_folder)
+    atexit.register(_name_folder)
+
+
+def _name_folder():
+    print(f"figures: {FIGURES}")
