@@ -21,10 +21,10 @@ is fast, and asks each time what made the difference.
 #
 #    y_{i,j,k} = b_k + \sum_{a=0}^{2} \sum_{b=0}^{2} \sum_{c=1}^{C} x_{i+a-1,\,j+b-1,\,c}\; w_{a,b,c,k}
 #
-# Outside the picture :math:`x` is 0, so that :math:`y` is as large as :math:`x`. (In mathematics this is
-# called a cross-correlation; a convolution would turn the window by 180 degrees first. To a network
-# that learns its weights the difference is only a name. Going backwards, in :doc:`l05_backwards`,
-# the turned window appears by itself.)
+# Outside the picture :math:`x` is 0, so that :math:`y` is as large as :math:`x`. (In mathematics
+# this is called a cross-correlation; a convolution would turn the window by 180 degrees first. To a
+# network that learns its weights the difference is only a name. Going backwards, in
+# :doc:`l05_backwards`, the turned window appears by itself.)
 #
 # First way: loops
 # ----------------
@@ -60,9 +60,9 @@ assert error < 1e-14
 # %%
 # Second way: nine shifted products
 # ---------------------------------
-# Exchange the order of the sums. For one neighbour :math:`(a, b)` the inner sum over :math:`c` is, at
-# all positions at once, the product of the shifted picture, a matrix of positions by channels, with the
-# matrix :math:`w_{a,b}`, channels by filters. Nine of these are added.
+# Exchange the order of the sums. For one neighbour :math:`(a, b)` the inner sum over :math:`c` is,
+# at all positions at once, the product of the shifted picture, a matrix of positions by channels,
+# with the matrix :math:`w_{a,b}`, channels by filters. Nine of these are added.
 
 
 def conv_by_shifts(x, kernel, bias):
@@ -95,8 +95,8 @@ assert tools.relative_error(conv_by_im2row(x, kernel, bias), library) < 1e-14
 # %%
 # Fewer multiplications: Winograd's identity
 # ------------------------------------------
-# All three ways take 9 multiplications for each channel, filter and position. It can be done with fewer.
-# Take four neighbouring numbers :math:`x_0 .. x_3` and three weights. The two sums
+# All three ways take 9 multiplications for each channel, filter and position. It can be done with
+# fewer. Take four neighbouring numbers :math:`x_0 .. x_3` and three weights. The two sums
 #
 # .. math::
 #
@@ -111,9 +111,9 @@ assert tools.relative_error(conv_by_im2row(x, kernel, bias), library) < 1e-14
 #    m_3 = (x_2 - x_1)\, \frac{w_0 - w_1 + w_2}{2} \quad
 #    m_4 = (x_1 - x_3)\, w_2
 #
-# they are :math:`y_0 = m_1 + m_2 + m_3` and :math:`y_1 = m_2 - m_3 - m_4`. What depends on the weights alone
-# is computed once and for all; sums of :math:`x` are shared by all filters. Multiply it out, or let the
-# machine compare:
+# they are :math:`y_0 = m_1 + m_2 + m_3` and :math:`y_1 = m_2 - m_3 - m_4`. What depends on the
+# weights alone is computed once and for all; sums of :math:`x` are shared by all filters. Multiply
+# it out, or let the machine compare:
 
 x0, x1, x2, x3, w0, w1, w2 = rng.integers(-100, 100, (7, 1000)) * 2  # whole numbers: no rounding
 m1, m2 = (x0 - x2) * w0, (x1 + x2) * (w0 + w1 + w2) // 2
@@ -123,17 +123,17 @@ assert np.array_equal(m2 - m3 - m4, x1 * w0 + x2 * w1 + x3 * w2)
 
 # %%
 # In a picture, rows of rows do the same again: :math:`4 \times 4 = 16` products in place of
-# :math:`4 \cdot 9 = 36`. The package goes further, with six outputs a direction, 8 x 8 = 64 products in place of
-# :math:`36 \cdot 9 = 324`. ``nnstyle/winograd.py`` explains where such identities come from: a product of
-# polynomials, known from its values at eight points.
+# :math:`4 \cdot 9 = 36`. The package goes further, with six outputs a direction, 8 x 8 = 64
+# products in place of :math:`36 \cdot 9 = 324`. ``nnstyle/winograd.py`` explains where such
+# identities come from: a product of polynomials, known from its values at eight points.
 
 print(f"tile 2 x 2: {36 / 16:.2f} times fewer products; tile 6 x 6: {324 / 64:.2f} times fewer")
 
 # %%
 # The four, timed
 # ---------------
-# On ``conv3_2`` of the embedded network (128 channels to 128), for a picture of 64 x 64 there. The loops run on a
-# small corner; their time is scaled up.
+# On ``conv3_2`` of the embedded network (128 channels to 128), for a picture of 64 x 64 there. The
+# loops run on a small corner; their time is scaled up.
 
 kernel, bias = load_weights()["conv3_2"]
 x = rng.random((64, 64, 128), dtype=np.float32)
@@ -160,8 +160,9 @@ tools.save(figure, "l03_times")
 # %%
 # What could go wrong
 # -------------------
-# *The order of the axes.* Reshaping is not transposing. A kernel stored as (out, in, 3, 3), as PyTorch
-# does, has just as many numbers, so ``reshape`` accepts it in silence and every number is wrong:
+# *The order of the axes.* Reshaping is not transposing. A kernel stored as (out, in, 3, 3), as
+# PyTorch does, has just as many numbers, so ``reshape`` accepts it in silence and every number is
+# wrong:
 
 pytorch_layout = kernel.transpose(3, 2, 0, 1)
 wrong = conv_by_im2row(x, np.ascontiguousarray(pytorch_layout).reshape(kernel.shape), bias)
@@ -170,8 +171,9 @@ print(f"reshaped in place of transposed: {tools.relative_error(wrong, right):.2f
 assert tools.relative_error(wrong, right) > 0.1
 
 # %%
-# *Rounding.* Winograd's sums and differences lose a few bits, more of them for larger tiles, because the
-# points at which polynomials are taken are larger and smaller numbers. The plain ways lose almost none:
+# *Rounding.* Winograd's sums and differences lose a few bits, more of them for larger tiles,
+# because the points at which polynomials are taken are larger and smaller numbers. The plain ways
+# lose almost none:
 
 exact = conv_by_im2row(x.astype(float), kernel.astype(float), bias.astype(float))
 plain_error, fast_error = tools.relative_error(right, exact), tools.relative_error(fast, exact)

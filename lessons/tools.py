@@ -54,6 +54,16 @@ def relative_error(a, b):
     return float(np.max(np.abs(a - b)) / np.max(np.abs(b)))
 
 
+def must_fail(function, error):
+    """Call a function that has to raise this kind of error, and print what it says."""
+    try:
+        function()
+    except error as complaint:
+        print(f"{error.__name__}: {complaint}")
+    else:
+        raise AssertionError(f"no {error.__name__} was raised")
+
+
 def grid(images, titles, columns=None, width=9.0):
     """A figure of pictures with a title above each: (H, W, 3) in colour, (H, W) in grey."""
     columns = columns or len(images)

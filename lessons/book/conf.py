@@ -23,7 +23,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "..",
     "gallery_dirs": "chapters",
     "filename_pattern": r"/l\d\d_",
-    "ignore_pattern": r"(__init__|tools)\.py$",
+    "ignore_pattern": r"(__init__|elsewhere|tools)\.py$",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "capture_repr": (),  # only what is printed

@@ -1,0 +1,249 @@
+r"""
+13. On a GPU
+============
+
+*The paper says nothing of hardware. The code it was published with ran on graphics cards.*
+
+A graphics card has its own memory, its own queue of work, and arithmetic to spare. CuPy gives it
+NumPy's functions. What has to change in the layers and the losses? Nothing, if they never name NumPy;
+that is checked here on arrays that refuse NumPy as firmly as a card's arrays do. What changes is what
+limits the time, and how time must be measured. This lesson derives the limit, and shows the
+stopwatch that lies. It needs no card: where it finds none, it says so and measures none.
+"""
+
+# %%
+# The same lines
+# --------------
+# No layer and no loss of this package calls ``np.something``. They ask the array for its library,
+# ``xp = array.__array_namespace__()`` (``nnstyle/backend.py``; the method is part of the Python
+# array API standard), and call ``xp.maximum`` or ``xp.matmul``. Whether that is true cannot be seen
+# with NumPy's own arrays. ``lessons/elsewhere.py`` has arrays as strict as a card's. They compute
+# with their own kind only: a NumPy array handed to one of their functions is refused, and so is one
+# of theirs handed to NumPy.
+#
+# .. literalinclude:: ../../elsewhere.py
+#    :lines: 8-
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from lessons import tools
+from lessons.elsewhere import Far
+from nnstyle import Network, Settings, layers, load_weights
+from nnstyle.benchmark import work
+from nnstyle.benchmark.lbfgs import lbfgs_seconds
+from nnstyle.images import preprocess
+from nnstyle.objective import Objective
+from nnstyle.workers import Workers
+
+# %%
+# The whole way, from a picture to equation (7) and its gradient, on these arrays:
+
+weights = load_weights()
+pair = tools.photo(64), tools.painting(64)
+pictures = [preprocess(picture, weights.preprocessing) for picture in pair]
+noise = np.random.default_rng(0).normal(scale=60, size=pictures[0].shape).astype(np.float32)
+settings = Settings(tv_weight=1e-3, beta=1e6)
+
+
+def loss_and_gradient(pooling, carry):
+    """Equation (7) and its gradient at a noisy picture, all arrays carried by a function."""
+    carried = {name: (carry(kernel), carry(bias)) for name, (kernel, bias) in weights.items()}
+    network = Network(carried, pooling)
+    return Objective(network, *map(carry, pictures), settings)(carry(noise))
+
+
+for pooling in ("max", "average"):
+    loss, gradient = loss_and_gradient(pooling, np.asarray)
+    far_loss, far_gradient = loss_and_gradient(pooling, Far)
+    assert far_loss == loss and np.array_equal(far_gradient._inside, gradient)
+    print(f"{pooling:>7} pooling: loss {far_loss:.6e}, and not a bit of it differs")
+
+# %%
+# So nothing of NumPy's was called on the way, and no array was carried back in silence. What
+# remains for a card: the fast convolution of ``nnstyle/winograd.py``, which is written for threads
+# of a processor (``Network(..., workers=None)`` does without it), and SciPy's L-BFGS-B, which works
+# on the host: a picture goes down and a gradient comes back for each evaluation.
+#
+# What limits the time
+# --------------------
+# A layer has to do its sums and products, and it has to read its input and its weights and write
+# its output at least once. With a rate :math:`R` of operations and a rate :math:`B` of bytes a
+# second, it cannot take less than
+#
+# .. math::
+#
+#    t \geq \max\left(\frac{\text{operations}}{R}, \frac{\text{bytes}}{B}\right)
+#
+# and the better of the two limits is decided by the layer's *intensity*, operations per byte,
+# against :math:`R / B` (the roofline model; Williams, Waterman and Patterson, 2009). For a 3 x 3
+# convolution with :math:`M` positions:
+
+
+def intensity(positions, channels, filters, bytes_each=4):
+    """Operations of a plain 3x3 convolution, and its operations per byte moved."""
+    operations = 2 * 9 * channels * filters * positions
+    numbers = positions * (channels + filters) + 9 * channels * filters
+    return operations, operations / (numbers * bytes_each)
+
+
+def bandwidth(workers, megabytes=64):
+    """Bytes a second of copying an array that no cache holds: read once, written once."""
+    halves = [np.ones(megabytes * 131_072, np.float32) for _ in range(2 * workers.threads)]
+    copy = lambda i: np.copyto(halves[2 * i], halves[2 * i + 1])
+    one_round = tools.seconds(lambda: workers.each(copy, range(workers.threads)))
+    return 2 * halves[0].nbytes * workers.threads / one_round
+
+
+with Workers() as workers:
+    here = work.matmul_rate(workers), bandwidth(workers)
+# From NVIDIA's data sheet of the H100 SXM: float32 without tensor cores, and its memory.
+card = 67e12, 3.35e12
+
+vgg19, size, points = work.make_weights("vgg19"), 512, []
+for name in Network(vgg19).layers:
+    if name.startswith("pool"):
+        size //= 2
+    else:
+        points.append((name, *intensity(size**2, *vgg19[name][0].shape[2:])))
+
+figure, axis = tools.plt.subplots(figsize=(7, 3.4))
+x = np.geomspace(1, 1000, 200)
+for (rate, bytes_rate), label in ((here, "this machine, measured"), (card, "H100 SXM, data sheet")):
+    axis.loglog(x, np.minimum(rate, x * bytes_rate) / 1e9, label=label)
+for name, _, x in points:
+    axis.axvline(x, color="gray", linewidth=0.7, alpha=0.6)
+axis.annotate("conv1_1", (points[0][2], 2), rotation=90, ha="right", fontsize=8)
+axis.annotate("conv1_2", (points[1][2], 2), rotation=90, ha="right", fontsize=8)
+axis.set(xlabel="operations per byte moved", ylabel="limit, $10^9$ operations/s", ylim=(1, 1e5))
+axis.set_title("each grey line is a convolution of VGG-19, at 512 px", fontsize=9)
+axis.legend(loc="center left")
+tools.save(figure, "l13_roofline")
+
+# %%
+# Left of a bend memory decides, right of it arithmetic. For the card, ``conv1_1`` with its three
+# channels is limited by memory, and every other convolution by arithmetic. That is what makes this
+# algorithm a good one for a card.
+
+bend = card[0] / card[1]
+assert points[0][2] < bend and all(x > bend for _, _, x in points[1:])
+operations = 2 * sum(operations for _, operations, _ in points)  # there and back
+floor, host = operations / card[0], lbfgs_seconds(512)
+both_ways = 2 * 512 * 512 * 3 * 4 / 64e9  # PCI Express 5.0 x16: 64e9 bytes a second and direction
+print(f"operations of VGG-19's convolutions, there and back: {operations / 1e9:.0f} thousand million")
+print(f"card: not below {floor * 1e3:.1f} ms, and {both_ways * 1e3:.2f} ms for the picture's two copies")
+print(f"host: {host * 1e3:.0f} ms of SciPy's L-BFGS-B an iteration, on this machine")
+assert both_ways < floor / 10 and host > floor
+
+# %%
+# These are limits, computed, not times measured on a card. They tell what to do first all the same:
+# copying is nothing, and SciPy's own work on the host takes longer than the card needs for the
+# whole network. On a card, L-BFGS has to move there too, or it decides the time (Amdahl's law).
+#
+# The stopwatch that lies
+# -----------------------
+# A card has a queue. A call puts work into it and comes back at once; only who asks for a number
+# waits. That can be had without a card: a thread that does what lies in its queue, in order.
+
+
+stream = ThreadPoolExecutor(1)
+x, (kernel, bias) = np.ones((64, 64, 128), np.float32), weights["conv3_2"]
+
+
+def synchronize():
+    """Wait until all is done that was asked for before."""
+    stream.submit(int).result()
+
+
+def stopwatch(wait):
+    """Seconds of ten convolutions, by a clock that waits for them or does not."""
+    synchronize()  # nothing that came before may count
+    began = time.perf_counter()
+    for _ in range(10):
+        stream.submit(layers.conv, x, kernel, bias)
+    if wait:
+        synchronize()
+    return time.perf_counter() - began
+
+
+times = {"without waiting": stopwatch(False), "with synchronize()": stopwatch(True)}
+for how, seconds in times.items():
+    print(f"ten convolutions, {how:>18}: {seconds * 1e3:8.2f} ms")
+assert times["with synchronize()"] > 10 * times["without waiting"]
+
+# %%
+# The first line is the time of *asking*. A measurement on a card therefore warms up (the first call
+# compiles and takes memory), waits, starts the clock, launches, and waits again. CuPy's
+# ``cupyx.profiler.benchmark`` does so, with events that the card itself stamps. In the objective
+# the wait is in ``squared_sum`` of ``nnstyle/losses.py``: a loss becomes a Python float there, once
+# for each loss and layer.
+#
+# On a card, if there is one
+# --------------------------
+
+
+def times_on_a_card(rounds=10):
+    """Milliseconds of an evaluation at 512 px, plain convolution; None without CuPy or a card."""
+    try:
+        import cupy
+        from cupyx.profiler import benchmark
+
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception:  # not installed, no driver, no card: each fails in its own way
+        return None
+    carried = {name: tuple(map(cupy.asarray, layer)) for name, layer in weights.items()}
+    content, style, image = map(cupy.asarray, work.make_images(512))
+    network = Network(carried, "average")
+    objective = Objective(network, content, style, Settings().for_picture(512, 512))
+    return benchmark(objective, (image,), n_repeat=rounds).gpu_times.ravel() * 1e3
+
+
+card_times = times_on_a_card()
+found = card_times is not None
+print(f"{np.median(card_times):.1f} ms an evaluation" if found else "no card here: nothing is measured")
+
+# %%
+# What could go wrong
+# -------------------
+# *A silent copy.* ``np.maximum`` on a card's array would be the end of the advantage if it worked:
+# down to the host, compute, up again. CuPy refuses, and so do the arrays above:
+
+far = Far(np.ones((4, 4, 3)))
+for mistake in (lambda: np.asarray(far), lambda: np.maximum(far, 0), lambda: far + np.ones(3)):
+    tools.must_fail(mistake, TypeError)
+
+# %%
+# Exercises
+# ---------
+# .. exercise::
+#
+#    The intensity of a convolution grows with its channels. From how many channels on (as many in as out, a large
+#    picture) is a convolution limited by the card's arithmetic and no longer by its memory?
+#
+# .. solution::
+#
+# With many positions the weights do not count: :math:`18 C^2 / (8 C) = 2.25\, C` operations per
+# byte. The limit is :math:`R / B`, so :math:`C \geq R / (2.25 B)`:
+
+print(f"from {bend / 2.25:.1f} channels on")
+assert intensity(1e9, 8, 8)[1] < bend < intensity(1e9, 9, 9)[1]
+
+# %%
+# .. exercise::
+#
+#    Suppose the network takes 6 ms on the card and L-BFGS-B on the host 50 ms an iteration. How much faster does
+#    the whole become with a card ten times as fast? And with an L-BFGS ten times as fast?
+#
+# .. solution::
+
+before, faster_card, faster_host = 6 + 50, 0.6 + 50, 6 + 5
+print(f"card: {before / faster_card:.2f} times; L-BFGS: {before / faster_host:.2f} times")
+assert before / faster_card < 1.11 and before / faster_host > 5
+
+# %%
+# Where next
+# ----------
+# ``nnstyle/backend.py`` is the one line on which all this rests. ``python -m nnstyle.benchmark``
+# measures your processor, alone or beside PyTorch (README, section "How fast it is").
