@@ -124,8 +124,9 @@ assert np.array_equal(m2 - m3 - m4, x1 * w0 + x2 * w1 + x3 * w2)
 # %%
 # In a picture, rows of rows do the same again: :math:`4 \times 4 = 16` products in place of
 # :math:`4 \cdot 9 = 36`. The package goes further, with six outputs a direction, 8 x 8 = 64
-# products in place of :math:`36 \cdot 9 = 324`. ``nnstyle/winograd.py`` explains where such
-# identities come from: a product of polynomials, known from its values at eight points.
+# products in place of :math:`36 \cdot 9 = 324`. ``nnstyle/winograd.py`` (``winograd_conv``)
+# explains where such identities come from: a product of polynomials, known from its values at eight
+# points.
 
 print(f"tile 2 x 2: {36 / 16:.2f} times fewer products; tile 6 x 6: {324 / 64:.2f} times fewer")
 

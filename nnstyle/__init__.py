@@ -1,4 +1,7 @@
-"""A Neural Algorithm of Artistic Style (Gatys, Ecker, Bethge, 2015), by hand in NumPy."""
+"""A Neural Algorithm of Artistic Style (Gatys, Ecker, Bethge, 2015), by hand in NumPy.
+
+Where a docstring says "(lesson 9)", the file ``lessons/l09_...py`` of the project derives what it describes.
+"""
 
 from .errors import InputError
 from .network import Network

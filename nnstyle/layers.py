@@ -4,7 +4,6 @@ Every forward pass returns ``(y, cache)``; its backward pass takes ``(dy, cache)
 ``dy`` is the derivative of the loss with respect to ``y``, and returns ``dx``, the same
 for ``x``. The weights are frozen (it is the image that learns), so nothing is derived
 with respect to kernels or biases. The cache holds exactly what the backward pass needs.
-The lessons that these docstrings name are the files ``lessons/l03_...py``, ``l04_...py`` and ``l05_...py``.
 
 Feature maps are ``(height, width, channels)`` arrays of any floating type. With `workers`
 (`nnstyle.workers`), the same is computed by several threads, in memory that is used again.
