@@ -1,0 +1,5 @@
+"""A VGG file of any known layout -> {layer name: (kernel, bias)}, with its preprocessing."""
+
+from .loading import POCKET_PATHS, Weights, load_weights
+
+__all__ = ["POCKET_PATHS", "Weights", "load_weights"]
