@@ -52,7 +52,7 @@ def paint(arguments):
     )
     output.check_output(arguments.output)
     check_no_input_is_replaced(arguments)
-    weights = load_weights(arguments.weights)
+    weights = load_weights(arguments.weights, progress=not arguments.quiet)
     if arguments.rescale_over is not None:
         pictures = images.pictures_in(arguments.rescale_over)
         weights = rescale(weights, pictures, settings.pooling, arguments.threads)

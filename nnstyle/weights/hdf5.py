@@ -3,8 +3,10 @@
 import contextlib
 
 import h5py
+import numpy as np
 
 from ..errors import InputError
+from ..output import whole_file
 from .contents import CAFFE, CONVOLUTIONS, Contents, StoredArray, keras_group, stated_preprocessing, text
 
 
@@ -41,3 +43,36 @@ def find_layer(group):
             f"{group.name} should hold one kernel and one bias, floating-point arrays of rank 4 and 1"
         )
     return tuple(StoredArray(item.shape, lambda item=item: item[()]) for item in found)
+
+
+def write_hdf5(path, weights, dtype=np.float32):
+    """Write weights in Keras's layout, with their preprocessing stated: whole, or not at all.
+
+    Parameters
+    ----------
+    path : path
+    weights : Weights
+    dtype : NumPy floating type
+        Of the kernels but the first: float16 halves the file. The first kernel and the biases
+        are few, and stay float32.
+
+    Raises
+    ------
+    InputError
+        If a number is too large for `dtype`.
+    """
+    with whole_file(path) as part, h5py.File(part, "w") as file:
+        for layer, (kernel, bias) in weights.items():
+            group = keras_group(layer)
+            with np.errstate(over="ignore"):  # looked for below
+                stored = kernel if layer == "conv1_1" else kernel.astype(dtype)
+            if not np.isfinite(stored).all():
+                raise InputError(f"{layer} has weights too large for {np.dtype(dtype)}: write float32")
+            file[f"{group}/{group}_W_1:0"] = stored
+            file[f"{group}/{group}_b_1:0"] = bias
+        what = weights.preprocessing
+        file.attrs.update(
+            name=weights.name, channel_order=what.channel_order, mean=what.mean, scale=what.scale
+        )
+        if weights.rescaled:
+            file.attrs["rescaled"] = "each filter's mean activation over a set of pictures is 1"

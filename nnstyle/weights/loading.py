@@ -12,7 +12,9 @@ from ..errors import InputError
 from ..network import layers_of
 from .caffe import is_caffe, open_caffe
 from .contents import CONVOLUTIONS
+from .download import fetch
 from .hdf5 import open_hdf5
+from .known import KNOWN
 from .matconvnet import open_matconvnet
 from .named_arrays import open_npz, open_safetensors
 from .torch_legacy import MAGIC, open_torch_legacy
@@ -46,13 +48,17 @@ class Weights(dict):
         self.rescaled = rescaled
 
 
-def load_weights(source="pocket"):
+def load_weights(source="pocket", progress=False):
     """Read the convolutions of a VGG file (lesson 7).
 
     Parameters
     ----------
-    source : "pocket" or path
-        The embedded network, or a file in one of the layouts that `nnstyle.weights` knows.
+    source : "pocket", "vgg19", "vgg16", or path
+        The embedded network; a known one, which is downloaded once (``python -m
+        nnstyle.weights`` lists them); or a file of Keras (HDF5), PyTorch, Caffe,
+        MatConvNet, safetensors or NumPy, told apart by what is in it.
+    progress : bool
+        Whether a download may show a bar on standard error.
 
     Returns
     -------
@@ -61,23 +67,30 @@ def load_weights(source="pocket"):
     Raises
     ------
     InputError
-        If there is no such file, its format is unknown, or its layers do not make a VGG.
+        If there is no such file, its format is unknown, its layers do not make a VGG, or it
+        cannot be downloaded.
     """
-    path = find_file(source)
+    path = find_file(source, progress)
     with open_weights(path) as contents:
-        check_shapes(contents.layers)  # before the values are read: a damaged shape may ask for terabytes
-        layers = {name: read_layer(name, *arrays) for name, arrays in contents.layers.items()}
-        name = contents.name or path.stem
-        return Weights(layers, name, contents.preprocessing, contents.rescaled)
+        return read_weights(contents, path)
 
 
-def find_file(source):
-    """The path of a file on this machine."""
+def read_weights(contents, path):
+    """The `Weights` in an open file, checked before their values are read: a shape may ask for terabytes."""
+    check_shapes(contents.layers)
+    layers = {name: read_layer(name, *arrays) for name, arrays in contents.layers.items()}
+    return Weights(layers, contents.name or path.stem, contents.preprocessing, contents.rescaled)
+
+
+def find_file(source, progress=False):
+    """The path of a file on this machine, downloaded if its name is a known network's."""
     if source == "pocket":
         return next((path for path in POCKET_PATHS if path.exists()), POCKET_PATHS[0])
+    if source in KNOWN:
+        return fetch(source, progress)
     if not os.path.isfile(source):  # unlike Path.is_file, it takes names of any length
         raise InputError(
-            f"there is no weights file {source}: give a file's path, or pocket for the embedded network"
+            f"there is no weights file {source}: give a file's path, or one of pocket, {', '.join(KNOWN)}"
         )
     return Path(source)
 
