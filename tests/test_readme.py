@@ -34,5 +34,5 @@ def commands_of(parser):
 def test_every_option_of_the_readme_exists():
     parsers = [make_parser(), make_benchmark_parser(), *commands_of(make_weights_parser())]
     known = {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README))
     assert named and named <= known
