@@ -109,16 +109,24 @@ def pair(layer, arrays, kernel, bias, axes):
 
 
 def torchvision_names(arrays):
-    """``features.N.weight``: convolutions are two apart, or three with a pooling between them."""
-    found = (re.fullmatch(r"features\.(\d{1,3})\.weight", name) for name in arrays)
-    numbers = sorted(int(match[1]) for match in found if match)
+    """``features.N.weight``: N counts convolutions, the ReLU behind each, and poolings."""
+    found = (re.match(r"features\.(\d{1,3})\.", name) for name in arrays)
+    numbers = {int(match[1]) for match in found if match}
     if any(f"features.{number}.running_mean" in arrays for number in numbers):
         raise InputError("it has batch normalisation, which is not read here: use a VGG without it")
-    names, block, position = {}, 1, 0
-    for previous, number in zip([-2, *numbers], numbers):
-        block, position = (block, position + 1) if number - previous == 2 else (block + 1, 1)
-        names[f"conv{block}_{position}"] = f"features.{number}.weight", f"features.{number}.bias"
-    return names
+    for layers in LAYERS.values():
+        expected, number = {}, 0
+        for layer in layers:
+            if layer in CONVOLUTIONS:
+                expected[number] = layer
+            number += 2 if layer in CONVOLUTIONS else 1
+        if numbers <= set(expected):
+            return {
+                layer: (f"features.{number}.weight", f"features.{number}.bias")
+                for number, layer in expected.items()
+                if number in numbers
+            }
+    raise InputError("its features.N.weight do not lie where those of VGG-16 or VGG-19 do")
 
 
 def author_names(arrays):
@@ -134,9 +142,9 @@ def keras_names(arrays):
     for layer in CONVOLUTIONS:
         group = keras_group(layer)
         forms = [f"{group}/kernel", f"{group}/{group}/kernel:0", f"{group}/kernel:0", f"{group}_W_1:0"]
-        forms += [f"{group}.kernel", f"{group}/{group}_W_1:0"]
+        forms += [f"{group}.kernel", f"{group}/{group}_W_1:0", f"{group}_W:0"]
         for kernel in filter(arrays.__contains__, forms):
-            names[layer] = kernel, kernel.replace("kernel", "bias").replace("_W_1", "_b_1")
+            names[layer] = kernel, kernel.replace("kernel", "bias").replace("_W", "_b")
     return names
 
 
@@ -156,6 +164,8 @@ def stated_preprocessing(stated, otherwise):
         For what it does not state.
     """
     order = text(stated.get("channel_order", otherwise.channel_order))
+    if order != otherwise.channel_order:  # what is not stated is known in the other order
+        otherwise = Preprocessing(order, otherwise.mean[::-1], np.flip(otherwise.scale))
     mean = np.asarray(stated.get("mean", otherwise.mean))
     scale = np.asarray(stated.get("scale", otherwise.scale))
     if order not in ("RGB", "BGR"):

@@ -27,6 +27,9 @@ POCKET_PATHS = (HERE / "data" / "pocket.h5", HERE.parent / "weights" / "pocket.h
 # VGG has 512 at most. What claims to be much wider is damaged, or wants to fill the memory.
 MOST_CHANNELS = 2048
 
+# What the libraries behind the formats raise for damaged files.
+UNREADABLE = KeyError, OSError, RuntimeError, TypeError, ValueError, MemoryError, zipfile.BadZipFile
+
 
 class Weights(dict):
     """``weights[name]`` is ``(kernel, bias)``: float32 arrays (3, 3, in, out) and (out,).
@@ -103,7 +106,7 @@ def open_weights(path):
             yield contents
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError, MemoryError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} cannot be read, it may be damaged: {error}") from error
 
 
