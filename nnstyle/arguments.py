@@ -149,7 +149,18 @@ def add_network_options(group):
         "--weights",
         default="pocket",
         metavar="FILE",
-        help="pocket (inside the package), or an HDF5 file of VGG-19 or VGG-16 in Keras's layout (default: %(default)s)",
+        help="pocket (inside the package); vgg19 or vgg16, the paper's networks, downloaded once; or a VGG file"
+        " of Keras, PyTorch, Caffe, MatConvNet, safetensors or NumPy (default: %(default)s)",
+    )
+    group.add_argument(
+        "--rescale",
+        action=argparse.BooleanOptionalAction,
+        help="rescale a network that is not yet: each filter's mean activation over the two pictures becomes 1,"
+        " and then the same alpha and beta balance alike in all networks"
+        " (default: without --beta, whose default is meant for such networks)",
+    )
+    group.add_argument(
+        "--rescale-over", metavar="FOLDER", help="the same, over all pictures in a folder, and in any case"
     )
     option(group, "--pooling", "the paper: average", choices=tuple(POOLING))
 

@@ -17,7 +17,7 @@ from .progress import Progress, say
 from .settings import Settings
 from .transfer import stylize
 from .version import __version__
-from .weights import load_weights
+from .weights import load_weights, rescale
 
 SAMPLES = Path(__file__).parent / "samples"
 OWN_PICTURES = """\
@@ -52,7 +52,10 @@ def paint(arguments):
     )
     output.check_output(arguments.output)
     check_no_input_is_replaced(arguments)
-    weights = load_weights(arguments.weights)
+    weights = load_weights(arguments.weights, progress=not arguments.quiet)
+    if arguments.rescale_over is not None:
+        pictures = images.pictures_in(arguments.rescale_over)
+        weights = rescale(weights, pictures, settings.pooling, arguments.threads)
     content, style = (
         images.resize(images.load_image(path), settings.size) for path in (arguments.content, arguments.style)
     )
@@ -143,6 +146,8 @@ def save(image, path, last_record, arguments, settings):
         "weights": Path(arguments.weights).name,
         "nnstyle": __version__,
     }
+    if arguments.rescale_over is not None:
+        made_with["rescale_over"] = Path(arguments.rescale_over).name
     height, width = image.shape[:2]
     message = f"{path}: {width} x {height} px"
     for record in last_record:  # none, if there was nothing to improve

@@ -81,6 +81,26 @@ def load_file(path):
         return np.array(to_rgb(image))
 
 
+def pictures_in(folder):
+    """The paths of all pictures in a folder, by the endings that Pillow knows, in order of their names.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no picture in it.
+    """
+    try:
+        paths = sorted(Path(folder).iterdir())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{folder} is not a folder that can be read: {reason}") from None
+    endings = Image.registered_extensions()
+    pictures = [path for path in paths if path.suffix.lower() in endings and path.is_file()]
+    if not pictures:
+        raise InputError(f"there is no picture in the folder {folder}")
+    return pictures
+
+
 @contextlib.contextmanager
 def complaints_about(name):
     """Every way in which a picture can be wrong gets its own words."""

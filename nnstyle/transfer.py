@@ -13,7 +13,7 @@ from .network import Network
 from .objective import Objective
 from .optimizer import minimize
 from .settings import Settings
-from .weights import Weights, load_weights
+from .weights import Weights, load_weights, rescale
 from .workers import Workers
 
 
@@ -100,8 +100,8 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, low_m
     ----------
     content, style : path, PIL image, or array
         As for `nnstyle.images.load_image`.
-    weights : "pocket", path, or Weights
-        The network.
+    weights : "pocket", "vgg19", "vgg16", path, or Weights
+        The network, as for `nnstyle.load_weights`.
     callback : callable, optional
         Called after each iteration with (record, image): a `Record` and the picture so
         far, uint8 (h, w, 3), at its scale. An exception raised in it ends the work.
@@ -131,6 +131,8 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, low_m
     Network(weights).check_names([*settings.content_layers, *settings.style_layers])
     content, style = (images.resize(images.load_image(source), settings.size) for source in (content, style))
     settings = settings.for_picture(*content.shape[:2])
+    if settings.rescale and not weights.rescaled:
+        weights = rescale(weights, [content, style], settings.pooling, threads)
     if low_memory is None:
         low_memory = is_memory_short(weights, *content.shape[:2])
     records, began = [], time.perf_counter()

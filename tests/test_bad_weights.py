@@ -29,9 +29,9 @@ def test_a_path_without_a_file(tmp_path, name):
 @pytest.mark.parametrize(
     "content", [b"", b"not HDF5", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + b"\0" * 1000]
 )
-def test_not_hdf5(tmp_path, content):
+def test_no_format_at_all(tmp_path, content):
     (tmp_path / "vgg.h5").write_bytes(content)
-    assert_refused(tmp_path / "vgg.h5", "not a readable HDF5 file")
+    assert_refused(tmp_path / "vgg.h5", "not a (weights file in any format known|readable HDF5 file)")
 
 
 def test_truncated(tmp_path):

@@ -71,6 +71,7 @@ def test_a_picture_carries_the_settings_that_made_it(folder, ending):
         beta=9.0,
         style_layers=("conv1_1", "conv2_1"),
         layer_weights=(0.25, 0.75),
+        rescale=False,  # since a beta is given
     )
     for name, value in dataclasses.asdict(settings).items():
         assert stored[name] == (list(value) if isinstance(value, tuple) else value)
@@ -156,12 +157,12 @@ def help_text(monkeypatch, capsys):
 def test_the_help_groups_the_options_and_tells_their_defaults(help_text):
     assert len(re.findall(r"^\w.*:$", help_text, re.MULTILINE)) >= 5  # groups
     for name, default in dataclasses.asdict(Settings()).items():
-        option = help_text.split(f"\n  --{name.replace('_', '-')} ")[1].split("\n  -")[0]
+        option = re.split(rf"\n  --{name.replace('_', '-')}[ ,]", help_text)[1].split("\n  -")[0]
         shown = (
             ",".join(default) if isinstance(default, tuple) and isinstance(default[0], str) else str(default)
         )
-        # These three depend on the picture or on other options, or are switches.
-        assert name in ("beta", "layer_weights", "bounded") or f"default: {shown}" in " ".join(option.split())
+        # These depend on the picture or on other options, or are switches.
+        assert name in ("beta", "layer_weights", "bounded", "rescale") or f"default: {shown}" in " ".join(option.split())
 
 
 def test_the_help_promises_what_happens_to_files(help_text):

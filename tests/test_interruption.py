@@ -85,7 +85,7 @@ def test_ctrl_c_before_the_first_iteration_writes_nothing(folder):
 
 @pytest.mark.parametrize("step", ["load_weights", "use_samples"])
 def test_ctrl_c_at_any_other_moment_takes_one_line(folder, monkeypatch, capsys, step):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(folder)

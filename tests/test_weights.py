@@ -114,3 +114,8 @@ def test_the_embedded_network_is_a_slim_vgg19_up_to_conv5_1():
 
 def test_the_embedded_network_comes_unasked():
     assert_same(load_weights(), load_weights("pocket"))
+
+
+def test_what_a_file_leaves_unsaid_is_taken_in_its_own_order(tmp_path):
+    path = write_vgg(tmp_path / "vgg.h5", tiny_weights(), channel_order="RGB")
+    assert load_weights(path).preprocessing == Preprocessing("RGB", (123.68, 116.779, 103.939), 1.0)

@@ -1,0 +1,115 @@
+"""``python -m nnstyle.weights``: which networks there are, and what is in their files."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ..arguments import Parser
+from ..errors import InputError
+from ..images import pictures_in
+from ..network import POOLING
+from ..progress import say
+from . import download, rescale
+from .hdf5 import write_hdf5
+from .known import KNOWN
+from .loading import find_file, load_weights, open_weights, read_weights
+
+DESCRIPTION = """\
+List the networks that --weights knows by name; fetch one, look into a file of any known layout,
+or write it in the layout of this package."""
+
+
+def main(argv=None):
+    """Run the command and return its exit status: 0, or 2 for bad input."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except InputError as error:
+        say(f"python -m nnstyle.weights: {' '.join(str(error).split())}", sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        say("python -m nnstyle.weights: interrupted", sys.stderr)
+        return 130
+    return 0
+
+
+def make_parser():
+    """The parser of ``python -m nnstyle.weights``; what is to be done is its result's `run`."""
+    parser = Parser(prog="python -m nnstyle.weights", description=DESCRIPTION)
+    parser.set_defaults(run=show_known)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands (none: list the known networks)")
+    add = commands.add_parser("fetch", help="download known networks ahead")
+    add.add_argument("names", metavar="NAME", nargs="+", choices=KNOWN, help=", ".join(KNOWN))
+    add.set_defaults(run=fetch)
+    add = commands.add_parser("inspect", help="show the layers of a file, and what it says of itself")
+    add.add_argument("file", metavar="FILE", help="a file, or a known name")
+    add.set_defaults(run=inspect)
+    add = commands.add_parser("convert", help="write a file in this package's layout")
+    add.add_argument("file", metavar="FILE", help="a file, or a known name")
+    add.add_argument("output", metavar="OUT.h5")
+    add.add_argument("--float16", action="store_true", help="kernels of half the size")
+    add.add_argument("--rescale-over", metavar="FOLDER", help="as for python -m nnstyle")
+    add.add_argument("--pooling", choices=POOLING, default="average", help="to rescale with (%(default)s)")
+    add.set_defaults(run=convert)
+    return parser
+
+
+def show_known(arguments):
+    """The known networks, and where each is or would be."""
+    lines = ["pocket", "  inside the package: always there, CC0-1.0"]
+    for name, network in KNOWN.items():
+        path = download.cache_folder() / network.file
+        where = "is at" if path.exists() else "not here yet; fetch puts it at"
+        lines += [name, f"  {network.size:,} bytes, {network.checksum}", f"  {network.licence}"]
+        lines += [f"  {where} {path}"]
+    say("\n".join(lines), sys.stdout)
+
+
+def fetch(arguments):
+    """Download, and say where to."""
+    for name in arguments.names:
+        say(f"{name}: {download.fetch(name, progress=True)}", sys.stdout)
+
+
+def inspect(arguments):
+    """What a file holds, layer by layer."""
+    path = find_file(arguments.file, progress=True)
+    with open_weights(path) as contents:
+        weights = read_weights(contents, path)
+    what = weights.preprocessing
+    mean, scale = (
+        np.array2string(np.asarray(v), precision=6, separator=", ") for v in (what.mean, what.scale)
+    )
+    lines = [
+        f"{path}: {contents.layout}",
+        f"network {weights.name}, {'rescaled' if weights.rescaled else 'not known to be rescaled'}",
+        f"input: {what.channel_order} of 0 to 255, minus {mean}, times {scale}",
+        f"{'layer':8} {'kernel':>20} {'smallest':>10} {'largest':>10} {'biases from':>12} {'to':>10}",
+    ]
+    for name, (kernel, bias) in weights.items():
+        ranges = f"{kernel.min():10.3g} {kernel.max():10.3g} {bias.min():12.3g} {bias.max():10.3g}"
+        lines.append(f"{name:8} {' x '.join(map(str, kernel.shape)):>20} {ranges}")
+    say("\n".join(lines), sys.stdout)
+
+
+def convert(arguments):
+    """Read any layout, write ours."""
+    output = Path(arguments.output)
+    if output.suffix.lower() not in (".h5", ".hdf5"):
+        raise InputError(f"{output} should end in .h5")
+    weights = load_weights(arguments.file, progress=True)
+    if os.path.exists(arguments.file) and output.exists() and os.path.samefile(arguments.file, output):
+        raise InputError(f"{output} would replace the file it is made from: choose another name")
+    if arguments.rescale_over is not None:
+        weights = rescale(weights, pictures_in(arguments.rescale_over), arguments.pooling)
+    try:
+        write_hdf5(output, weights, np.float16 if arguments.float16 else np.float32)
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error}") from None
+    say(f"{output}: {output.stat().st_size:,} bytes", sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Fetching a known network: checked, whole or not at all, from the second address if the first fails."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from ..errors import InputError
+from .known import KNOWN
+
+CHUNK = 1 << 18  # bytes
+
+
+def cache_folder():
+    """Where downloaded networks are kept: ``NNSTYLE_CACHE``, else the platform's folder for such things."""
+    import pooch  # here and below: it takes long to import, and most pictures need no download
+
+    return Path(os.environ.get("NNSTYLE_CACHE") or pooch.os_cache("nnstyle"))
+
+
+def fetch(name, progress=False):
+    """The path of a known network's file, downloaded if it is not there yet.
+
+    Parameters
+    ----------
+    name : str
+        One of `nnstyle.weights.known.KNOWN`.
+    progress : bool
+        Whether to show a bar on standard error, where that is a terminal.
+
+    Returns
+    -------
+    Path
+        The file's checksum was compared, also if it was there already.
+
+    Raises
+    ------
+    InputError
+        If no address gives the right file, or the cache cannot be written.
+    """
+    import requests
+
+    network, folder, failures = KNOWN[name], cache_folder(), []
+    for address in network.addresses:
+        host = urlsplit(address).netloc
+        try:
+            return retrieve(address, network, folder, progress)
+        except requests.RequestException as error:
+            failures.append(f"{host}: {reason(error)}")
+        except ValueError:  # pooch's for a wrong checksum
+            failures.append(f"{host}: not the file that it should be")
+        except OSError as error:
+            raise InputError(
+                f"{network.file} cannot be kept in {folder} ({error.strerror}): set NNSTYLE_CACHE to another folder"
+            ) from None
+    raise InputError(
+        f"{name} cannot be downloaded ({'; '.join(failures)}): get {' or '.join(network.addresses)} in "
+        f"another way and put it into {folder}, or use --weights pocket, which needs no download"
+    )
+
+
+def retrieve(address, network, folder, progress):
+    """Download from one address into the cache, unless the file is there and whole."""
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")
+    disable = None if progress else True  # None: only where standard error is no terminal
+    shown = {"unit": "B", "unit_scale": True, "leave": False, "disable": disable}
+    with tqdm(desc=network.file, total=network.size, **shown) as bar:
+        downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=60)
+        return Path(pooch.retrieve(address, network.checksum, network.file, folder, downloader=downloader))
+
+
+def reason(error):
+    """A few words for an error of requests, whose own take several lines."""
+    import requests
+
+    if isinstance(error, requests.HTTPError):
+        return f"status {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was cut"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return type(error).__name__

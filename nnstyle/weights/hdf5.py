@@ -1,0 +1,78 @@
+"""HDF5 in Keras's layout, the embedded network's as well: groups ``block1_conv1`` and so on."""
+
+import contextlib
+
+import h5py
+import numpy as np
+
+from ..errors import InputError
+from ..output import whole_file
+from .contents import CAFFE, CONVOLUTIONS, Contents, StoredArray, keras_group, stated_preprocessing, text
+
+
+@contextlib.contextmanager
+def open_hdf5(path):
+    """The `Contents` of an HDF5 file; kernel and bias are told apart by rank, as names differ."""
+    try:
+        file = h5py.File(path)
+    except OSError as error:
+        raise InputError(f"it is not a readable HDF5 file: {error}") from None
+    with file:
+        groups = {layer: keras_group(layer) for layer in CONVOLUTIONS}
+        layers = {layer: find_layer(file[group]) for layer, group in groups.items() if group in file}
+        if not layers:
+            raise InputError("it has no group block1_conv1, as VGG in Keras's layout would")
+        name = text(file.attrs["name"]) if "name" in file.attrs else None
+        preprocessing = stated_preprocessing(file.attrs, otherwise=CAFFE)
+        yield Contents("Keras's layout in HDF5", layers, preprocessing, name, "rescaled" in file.attrs)
+
+
+def find_layer(group):
+    """Kernel and bias of a group, as stored arrays."""
+    found = []
+
+    def keep(_, item):
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
+            found.append(item)
+
+    if isinstance(group, h5py.Group):
+        group.visititems(keep)
+    found.sort(key=lambda item: -item.ndim)
+    if [item.ndim for item in found] != [4, 1]:
+        raise InputError(
+            f"{group.name} should hold one kernel and one bias, floating-point arrays of rank 4 and 1"
+        )
+    return tuple(StoredArray(item.shape, lambda item=item: item[()]) for item in found)
+
+
+def write_hdf5(path, weights, dtype=np.float32):
+    """Write weights in Keras's layout, with their preprocessing stated: whole, or not at all.
+
+    Parameters
+    ----------
+    path : path
+    weights : Weights
+    dtype : NumPy floating type
+        Of the kernels but the first: float16 halves the file. The first kernel and the biases
+        are few, and stay float32.
+
+    Raises
+    ------
+    InputError
+        If a number is too large for `dtype`.
+    """
+    with whole_file(path) as part, h5py.File(part, "w") as file:
+        for layer, (kernel, bias) in weights.items():
+            group = keras_group(layer)
+            with np.errstate(over="ignore"):  # looked for below
+                stored = kernel if layer == "conv1_1" else kernel.astype(dtype)
+            if not np.isfinite(stored).all():
+                raise InputError(f"{layer} has weights too large for {np.dtype(dtype)}: write float32")
+            file[f"{group}/{group}_W_1:0"] = stored
+            file[f"{group}/{group}_b_1:0"] = bias
+        what = weights.preprocessing
+        file.attrs.update(
+            name=weights.name, channel_order=what.channel_order, mean=what.mean, scale=what.scale
+        )
+        if weights.rescaled:
+            file.attrs["rescaled"] = "each filter's mean activation over a set of pictures is 1"

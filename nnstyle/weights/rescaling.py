@@ -1,0 +1,76 @@
+"""Weights rescaled so that all filters speak equally loud: each one's mean activation is 1."""
+
+import numpy as np
+
+from ..errors import InputError
+from ..images import load_image, preprocess, resize
+from ..network import Network
+from ..workers import Workers
+from .loading import Weights
+
+LARGEST = 512  # px: a mean over more positions than that says nothing new, and costs memory
+
+
+def rescale(weights, pictures, pooling="average", threads=None):
+    """The same network with every filter's mean activation over the pictures at 1 (lesson 12).
+
+    As in Gatys, Ecker and Bethge (CVPR 2016), section 2: "normalized" is the network whose
+    mean activation of each filter over images and positions is one. A content loss is of
+    second degree in the activations, a style loss of fourth. So the same alpha and beta
+    balance alike in all networks that are rescaled, and so do layers within one.
+
+    Nothing that the network tells apart is lost. Let m be the means of layer l. Divide
+    filter i of that layer, its kernel and its bias, by m_i > 0. Since
+    ``relu(x / m_i) = relu(x) / m_i``, its feature map is divided by m_i, everywhere, in every
+    picture; and so it is after max or average pooling. The next layer reads it through
+    ``kernel[:, :, i, :]``. Multiplied by m_i, these weights cancel the division:
+    ``(m_i w) (F_i / m_i) = w F_i``. So the next layer computes what it computed before, until
+    its own filters are divided, and layer by layer every feature map is its old self
+    divided by its own mean.
+
+    Parameters
+    ----------
+    weights : Weights
+    pictures : sequence of paths, PIL images or arrays
+        As for `nnstyle.images.load_image`; above 512 px they are made smaller.
+    pooling : "max" or "average"
+        The one that the network will be used with: the means depend on it.
+    threads : int, optional
+        As for `nnstyle.stylize`.
+
+    Returns
+    -------
+    Weights
+        A filter that is 0 in all of the pictures has no mean to be divided by: it stays.
+
+    Raises
+    ------
+    InputError
+        If there are no pictures, one cannot be read, or an activation is not finite.
+    """
+    with Workers(threads) as workers, np.errstate(over="ignore", invalid="ignore"):
+        means = mean_activations(Network(weights, pooling, workers=workers), weights, pictures)
+    if not all(np.isfinite(mean).all() for mean in means.values()):
+        raise InputError("the network's activations become infinite or NaN: its weights are too large")
+    layers, incoming = {}, np.ones(3)  # the picture itself is not rescaled
+    for name, (kernel, bias) in weights.items():
+        own = np.where(means[name] > 0, means[name], 1)
+        kernel = kernel * incoming[:, None] / own
+        layers[name] = kernel.astype(np.float32), (bias / own).astype(np.float32)
+        incoming = own
+    return Weights(layers, weights.name, weights.preprocessing, rescaled=True)
+
+
+def mean_activations(network, weights, pictures):
+    """Each filter's mean over all positions of all pictures: {layer name: array (filters,)}."""
+    sums, positions = dict.fromkeys(weights, 0), dict.fromkeys(weights, 0)
+    for picture in pictures:
+        pixels = load_image(picture)
+        pixels = resize(pixels, min(LARGEST, max(pixels.shape)))
+        features, _ = network.forward(preprocess(pixels, weights.preprocessing), weights)
+        for name, feature in features.items():
+            sums[name] = sums[name] + feature.sum((0, 1), dtype=np.float64)
+            positions[name] += feature[..., 0].size
+    if not positions["conv1_1"]:
+        raise InputError("rescaling needs at least one picture")
+    return {name: sums[name] / positions[name] for name in weights}

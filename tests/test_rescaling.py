@@ -1,0 +1,118 @@
+"""Rescaled weights: mean activations of 1, and a network that tells the same things apart."""
+
+import numpy as np
+import pytest
+
+from PIL import Image
+
+from nnstyle import InputError, Network, load_weights, stylize
+from nnstyle.cli import main
+from nnstyle.images import Preprocessing, resize
+from nnstyle.network import POOLING
+from nnstyle.weights import Weights, rescale
+from nnstyle.weights.rescaling import mean_activations
+
+from .command import SMALL
+from .pictures import stored_settings
+from .tiny import tiny_weights
+
+RNG = np.random.default_rng(5)
+PICTURES = [RNG.integers(0, 256, (40, 48, 3), np.uint8), RNG.integers(0, 256, (35, 33, 3), np.uint8)]
+OTHER = RNG.normal(0, 60, (37, 41, 3)).astype(np.float32)
+
+
+def network_weights(spread=3, **changes):
+    """A small VGG whose filters differ in loudness, by up to `spread` powers of ten up or down."""
+    layers = {}
+    for name, (kernel, bias) in tiny_weights().items():
+        loudness = 10.0 ** RNG.uniform(-spread, spread, bias.shape)
+        layers[name] = (kernel * loudness).astype(np.float32), (bias * loudness).astype(np.float32)
+    return Weights(layers | changes, "tiny", Preprocessing())
+
+
+def worst_response(weights, rescaled, pooling, means):
+    """Largest error of "a feature map is its old self divided by its mean", on another picture."""
+    old, _ = Network(weights, pooling, np.float64).forward(OTHER, weights)
+    new, _ = Network(rescaled, pooling, np.float64).forward(OTHER, weights)
+    return max(np.max(np.abs(new[name] * means[name] - old[name])) / np.max(old[name]) for name in weights)
+
+
+@pytest.mark.parametrize("pooling", POOLING)
+def test_means_are_one_and_relative_responses_unchanged(pooling):
+    weights = network_weights()
+    rescaled = rescale(weights, PICTURES, pooling)
+    means = mean_activations(Network(weights, pooling, np.float64), weights, PICTURES)
+    for name, mean in mean_activations(Network(rescaled, pooling), rescaled, PICTURES).items():
+        np.testing.assert_allclose(mean, means[name] > 0, atol=1e-5)
+    own = {name: np.where(mean > 0, mean, 1) for name, mean in means.items()}
+    assert worst_response(weights, rescaled, pooling, own) < 1e-5
+
+
+def test_without_the_next_layers_share_the_responses_would_change():
+    """The twin that must fail: filters divided, and the next layer none the wiser."""
+    weights = network_weights()
+    means = mean_activations(Network(weights, "average", np.float64), weights, PICTURES)
+    own = {name: np.where(mean > 0, mean, 1) for name, mean in means.items()}
+    halfway = {name: (kernel / own[name], bias / own[name]) for name, (kernel, bias) in weights.items()}
+    assert worst_response(weights, halfway, "average", own) > 0.1
+
+
+def test_a_filter_that_is_never_active_stays_as_it_is():
+    kernel, bias = tiny_weights()["conv1_2"]
+    kernel[..., 1], bias[1] = 0, -1
+    rescaled = rescale(network_weights(conv1_2=(kernel, bias)), PICTURES)
+    assert rescaled["conv1_2"][1][1] == -1 and not rescaled["conv1_2"][0][..., 1].any()
+    assert all(np.isfinite(array).all() for layer in rescaled.values() for array in layer)
+
+
+def test_what_is_rescaled_is_called_so_and_the_old_weights_are_untouched():
+    weights = network_weights()
+    copies = {name: (kernel.copy(), bias.copy()) for name, (kernel, bias) in weights.items()}
+    rescaled = rescale(weights, PICTURES)
+    assert rescaled.rescaled and not weights.rescaled and load_weights("pocket").rescaled
+    assert (rescaled.name, rescaled.preprocessing) == (weights.name, weights.preprocessing)
+    for name, arrays in copies.items():
+        assert all(np.array_equal(a, b) for a, b in zip(weights[name], arrays, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, True), ({"beta": 1e4}, False), ({"beta": 1e4, "rescale": True}, True), ({"rescale": False}, False)],
+)
+def test_stylize_rescales_where_its_default_beta_needs_it(settings, expected):
+    weights, how = network_weights(spread=0.3), {"size": 40, "iterations": 2}
+    result = stylize(*PICTURES, weights, **how, **settings)
+    assert result.settings.rescale is expected
+    settings |= {"rescale": False, "beta": result.settings.beta}
+    by_hand = stylize(
+        *PICTURES, rescale(weights, [resize(picture, 40) for picture in PICTURES]), **how, **settings
+    )
+    as_it_is = stylize(*PICTURES, weights, **how, **settings)
+    same, other = (by_hand, as_it_is) if expected else (as_it_is, by_hand)
+    assert np.array_equal(result.image, same.image) and not np.array_equal(result.image, other.image)
+
+
+def test_the_embedded_network_is_not_rescaled_again():
+    how = {"size": 40, "iterations": 2, "beta": 1e6}
+    pictures = [stylize(*PICTURES, **how, rescale=yes).image for yes in (True, False)]
+    assert np.array_equal(*pictures)
+
+
+def test_no_pictures():
+    with pytest.raises(InputError, match="at least one picture"):
+        rescale(network_weights(), [])
+
+
+def test_the_command_line_rescales_over_a_folder(folder):
+    """Whatever the file says of itself; other things in the folder do not matter."""
+    (folder / "photos").mkdir()
+    for source, name in (("style.png", "a.png"), ("content.png", "b.png")):
+        (folder / "photos" / name).write_bytes((folder / source).read_bytes())
+    (folder / "photos" / "notes.txt").write_text("no picture")
+    paths = [str(folder / name) for name in ("content.png", "style.png", "result.png", "photos")]
+    assert main([*paths[:2], *SMALL, "--quiet", "-o", paths[2], "--rescale-over", paths[3]]) == 0
+    weights = rescale(load_weights("pocket"), [folder / "style.png", folder / "content.png"])
+    expected = stylize(*paths[:2], weights, size=48, iterations=3)
+    with Image.open(paths[2]) as image:
+        np.testing.assert_array_equal(np.array(image), expected.image)
+    assert stored_settings(paths[2])["rescale_over"] == "photos"

@@ -1,0 +1,127 @@
+"""python -m nnstyle.weights: look into files, and write them in our layout."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nnstyle import load_weights
+from nnstyle.images import Preprocessing
+from nnstyle.weights import rescale
+from nnstyle.weights.__main__ import main
+from nnstyle.weights.hdf5 import write_hdf5
+
+from .command import ENVIRONMENT, files
+from .tiny import tiny_weights
+from .vgg_files import write_vgg
+
+
+@pytest.fixture
+def vgg(tmp_path):
+    """A file of a small network that states its preprocessing."""
+    return write_vgg(
+        tmp_path / "vgg.h5",
+        tiny_weights(),
+        name="small",
+        channel_order="RGB",
+        mean=(1, 2, 3),
+        scale=(1, 2, 4),
+    )
+
+
+def test_inspect_shows_every_layer_and_the_preprocessing(vgg, capsys):
+    assert main(["inspect", str(vgg)]) == 0
+    shown = capsys.readouterr().out
+    assert "network small, not known to be rescaled" in shown
+    assert "RGB of 0 to 255, minus [1., 2., 3.], times [1., 2., 4.]" in shown
+    for name, (kernel, bias) in tiny_weights().items():
+        line = next(line for line in shown.splitlines() if line.startswith(name))
+        assert " x ".join(map(str, kernel.shape)) in line
+        for number in (kernel.min(), kernel.max(), bias.min(), bias.max()):
+            assert f"{number:.3g}" in line.split()
+
+
+def test_inspect_takes_the_embedded_network_too(capsys):
+    assert main(["inspect", "pocket"]) == 0
+    assert "network pocket, rescaled" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [[], ["--float16"]])
+def test_convert_keeps_the_network(vgg, tmp_path, options):
+    output = tmp_path / "ours.h5"
+    assert main(["convert", str(vgg), str(output), *options]) == 0
+    old, new = load_weights(vgg), load_weights(output)
+    assert (new.name, new.preprocessing, new.rescaled) == (old.name, old.preprocessing, old.rescaled)
+    assert new.preprocessing == Preprocessing("RGB", (1, 2, 3), (1, 2, 4))
+    for name, (kernel, bias) in old.items():
+        stored = kernel.astype(np.float16) if options and name != "conv1_1" else kernel
+        assert np.array_equal(new[name][0], stored) and np.array_equal(new[name][1], bias)
+
+
+def test_convert_to_float16_halves_the_file(tmp_path):
+    sizes = []
+    for options in ([], ["--float16"]):
+        assert main(["convert", "pocket", str(tmp_path / "x.h5"), *options]) == 0
+        sizes.append((tmp_path / "x.h5").stat().st_size)
+    assert 0.49 < sizes[1] / sizes[0] < 0.52
+
+
+def test_convert_rescales_over_a_folder(vgg, folder):
+    (folder / "photos").mkdir()
+    (folder / "content.png").rename(folder / "photos" / "content.png")
+    output = folder / "ours.h5"
+    assert main(["convert", str(vgg), str(output), "--rescale-over", str(folder / "photos")]) == 0
+    expected, found = rescale(load_weights(vgg), [folder / "photos" / "content.png"]), load_weights(output)
+    assert found.rescaled
+    for name, arrays in expected.items():
+        assert all(np.array_equal(a, b) for a, b in zip(found[name], arrays, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["inspect", "missing.h5"], "no weights file missing.h5"),
+        (["inspect", "text.h5"], "not a weights file"),
+        (["convert", "vgg.h5", "vgg.h5"], "would replace"),
+        (["convert", "vgg.h5", "x.png"], "should end in .h5"),
+        (["convert", "vgg.h5", "missing/x.h5"], "cannot be written"),
+        (["convert", "vgg.h5", "x.h5", "--rescale-over", "missing"], "missing is not a folder"),
+        (["convert", "large.h5", "x.h5", "--float16"], "conv1_2 has weights too large for float16"),
+        (["fetch", "vgg99"], "vgg99"),
+        (["unheard"], "unheard"),
+    ],
+)
+def test_bad_input_takes_one_line_and_writes_nothing(vgg, tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.h5").write_text("not numbers")
+    large = tiny_weights()
+    large["conv1_2"][0][...] = 1e5
+    write_vgg(tmp_path / "large.h5", large)
+    before = files(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as end:  # argparse's way out
+        status = end.code
+    shown = capsys.readouterr()
+    assert status == 2 and words in shown.err and shown.err.count("\n") == 1 and not shown.out
+    assert files(tmp_path) == before
+
+
+def test_what_is_half_written_never_shows(vgg, tmp_path, monkeypatch):
+    """Where writing fails in the middle, an older file stays, and nothing else does."""
+    output, weights = tmp_path / "ours.h5", load_weights(vgg)
+    output.write_bytes(b"older")
+    weights["conv3_1"] = weights["conv3_1"][0], None  # cannot be stored
+    with pytest.raises(TypeError):
+        write_hdf5(output, weights)
+    assert output.read_bytes() == b"older" and sorted(os.listdir(tmp_path)) == ["ours.h5", "vgg.h5"]
+
+
+def test_a_closed_pipe_is_no_error():
+    line = f"{sys.executable} -m nnstyle.weights inspect pocket | head -1"
+    result = subprocess.run(
+        line, shell=True, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stderr == "" and "pocket.h5" in result.stdout
