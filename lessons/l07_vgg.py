@@ -35,7 +35,7 @@ from lessons import tools
 from nnstyle import Network, layers, load_weights
 from nnstyle.images import preprocess
 from nnstyle.network import LAYERS, layers_of
-from nnstyle.weights import POCKET_PATHS, group_name
+from nnstyle.weights import POCKET_PATHS
 from nnstyle.workers import Workers
 
 Layer = namedtuple("Layer", "size filters parameters millions field step start")
@@ -143,7 +143,7 @@ tools.save(figure, "l07_field")
 # over the names, which keeps what was asked for, each map after its ReLU.
 
 with h5py.File(next(path for path in POCKET_PATHS if path.exists())) as file:
-    group = file[group_name("conv3_1")]
+    group = file["block3_conv1"]
     print(*group.values(), sep="\n")
     bias, kernel = sorted((array[()] for array in group.values()), key=np.ndim)
 assert all(map(np.array_equal, (kernel, bias), weights["conv3_1"]))
@@ -247,4 +247,4 @@ assert vgg19["conv1_2"].field == 5 and 25 * pair == 18 * single
 # Where next
 # ----------
 # :doc:`Lesson 8 <l08_content>`: what a layer keeps of a picture. In the package:
-# ``nnstyle/network.py``, ``nnstyle/weights.py`` and the network's card, ``weights/README.md``.
+# ``nnstyle/network.py``, ``nnstyle/weights/`` and the network's card, ``weights/README.md``.
