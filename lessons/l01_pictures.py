@@ -245,5 +245,5 @@ assert grey in (127, 128) and half == 188 and 0.2 < light[128] < 0.22
 # %%
 # Where next
 # ----------
-# :doc:`l02_shared_weights`: what is done with these numbers. In the package: ``nnstyle/images.py``
-# with ``tests/test_preprocessing.py``, and ``nnstyle/colour.py``, which makes any picture sRGB.
+# :doc:`l02_shared_weights`: what is done with these numbers. In the package: ``nnstyle/images.py``,
+# whose ``load_image`` makes sRGB of any file, and ``tests/test_preprocessing.py``.

@@ -16,12 +16,12 @@ VGG19_WIDTHS = (64, 128, 256, 512, 512)  # channels of each block
 NETWORKS = ("pocket", "vgg19")
 
 
-def make_weights(network):
-    """The embedded network; or VGG-19 up to conv5_1 with random weights, which cost the same time."""
+def make_weights(network, last="conv5_1"):
+    """The embedded network; or VGG-19 up to `last` with random weights, which cost the same time."""
     if network == "pocket":
         return weights.load_weights("pocket")
     rng, layers, channels = np.random.default_rng(0), {}, 3
-    for name in LAYERS["vgg19"][: LAYERS["vgg19"].index("conv5_1") + 1]:
+    for name in LAYERS["vgg19"][: LAYERS["vgg19"].index(last) + 1]:
         if name.startswith("conv"):
             width = VGG19_WIDTHS[int(name[4]) - 1]
             kernel = rng.standard_normal((3, 3, channels, width), np.float32)
