@@ -6,11 +6,12 @@ import pytest
 from PIL import Image
 
 from nnstyle import InputError, Network, load_weights, stylize
-from nnstyle.cli import main
-from nnstyle.images import Preprocessing, resize
+from nnstyle.cli import SAMPLES, main
+from nnstyle.images import Preprocessing, load_image, preprocess, resize
+from nnstyle.losses import gram_matrix, style_loss
 from nnstyle.network import POOLING
 from nnstyle.weights import Weights, rescale
-from nnstyle.weights.rescaling import mean_activations
+from nnstyle.weights.rescaling import QUIETEST, mean_activations
 
 from .command import SMALL
 from .pictures import stored_settings
@@ -40,7 +41,7 @@ def worst_response(weights, rescaled, pooling, means):
 @pytest.mark.parametrize("pooling", POOLING)
 def test_means_are_one_and_relative_responses_unchanged(pooling):
     weights = network_weights()
-    rescaled = rescale(weights, PICTURES, pooling)
+    rescaled = rescale(weights, PICTURES, pooling, quietest=0)
     means = mean_activations(Network(weights, pooling, np.float64), weights, PICTURES)
     for name, mean in mean_activations(Network(rescaled, pooling), rescaled, PICTURES).items():
         np.testing.assert_allclose(mean, means[name] > 0, atol=1e-5)
@@ -60,9 +61,39 @@ def test_without_the_next_layers_share_the_responses_would_change():
 def test_a_filter_that_is_never_active_stays_as_it_is():
     kernel, bias = tiny_weights()["conv1_2"]
     kernel[..., 1], bias[1] = 0, -1
-    rescaled = rescale(network_weights(conv1_2=(kernel, bias)), PICTURES)
+    rescaled = rescale(network_weights(conv1_2=(kernel, bias)), PICTURES, quietest=0)
     assert rescaled["conv1_2"][1][1] == -1 and not rescaled["conv1_2"][0][..., 1].any()
     assert all(np.isfinite(array).all() for layer in rescaled.values() for array in layer)
+
+
+@pytest.mark.parametrize("pooling", POOLING)
+def test_no_filter_is_made_louder_than_the_quietest_may_be(pooling):
+    weights = network_weights(spread=1)
+    means = mean_activations(Network(weights, pooling, np.float64), weights, PICTURES)
+    own = {name: np.maximum(mean, QUIETEST * mean.mean()) for name, mean in means.items()}
+    assert any((own[name] > mean).any() for name, mean in means.items())
+    rescaled = rescale(weights, PICTURES, pooling)
+    for name, mean in mean_activations(Network(rescaled, pooling), rescaled, PICTURES).items():
+        np.testing.assert_allclose(mean, means[name] / own[name], atol=1e-5)
+    assert worst_response(weights, rescaled, pooling, own) < 1e-5
+
+
+def test_filters_that_two_pictures_hardly_know_do_not_drown_the_others():
+    """The embedded network was rescaled over 60 photographs: over two, its losses must stay what they are."""
+    content, style = (resize(load_image(SAMPLES / name), 256) for name in ("content.jpg", "style.jpg"))
+    pocket = load_weights("pocket")
+    expected = loss_between(content, style, pocket)
+    assert 0.2 < loss_between(content, style, rescale(pocket, [content, style])) / expected < 5
+    assert loss_between(content, style, rescale(pocket, [content, style], quietest=0)) / expected > 100
+
+
+def loss_between(content, style, weights):
+    """The style loss at conv4_1 that a photograph starts with."""
+    network, features = Network(weights, "average"), []
+    for pixels in (content, style):
+        found, _ = network.forward(preprocess(pixels, weights.preprocessing), ["conv4_1"])
+        features.append(found["conv4_1"])
+    return style_loss(features[0], gram_matrix(features[1]), features[1][..., 0].size)[0]
 
 
 def test_what_is_rescaled_is_called_so_and_the_old_weights_are_untouched():
