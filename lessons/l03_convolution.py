@@ -186,8 +186,9 @@ assert plain_error < fast_error < 1e-4
 # ---------
 # .. exercise::
 #
-#    How many multiplications does ``conv1_1`` of VGG-19 take for a picture of 512 x 512 pixels (3 channels, 64
-#    filters)? And ``conv4_2``, where the picture has shrunk to 64 x 64, with 512 channels in and out?
+#    How many multiplications does ``conv1_1`` of VGG-19 take for a picture of 512 x 512 pixels (3
+#    channels, 64 filters)? And ``conv4_2``, where the picture has shrunk to 64 x 64, with 512
+#    channels in and out?
 #
 # .. solution::
 #

@@ -113,7 +113,7 @@ figure, axis = tools.plt.subplots(figsize=(7, 3.4))
 x = np.geomspace(1, 1000, 200)
 for (rate, bytes_rate), label in ((here, "this machine, measured"), (card, "H100 SXM, data sheet")):
     axis.loglog(x, np.minimum(rate, x * bytes_rate) / 1e9, label=label)
-for name, _, x in points:
+for _, _, x in points:
     axis.axvline(x, color="gray", linewidth=0.7, alpha=0.6)
 axis.annotate("conv1_1", (points[0][2], 2), rotation=90, ha="right", fontsize=8)
 axis.annotate("conv1_2", (points[1][2], 2), rotation=90, ha="right", fontsize=8)
@@ -219,8 +219,8 @@ for mistake in (lambda: np.asarray(far), lambda: np.maximum(far, 0), lambda: far
 # ---------
 # .. exercise::
 #
-#    The intensity of a convolution grows with its channels. From how many channels on (as many in as out, a large
-#    picture) is a convolution limited by the card's arithmetic and no longer by its memory?
+#    From how many channels on (as many in as out, a large picture) is a convolution limited by
+#    the card's arithmetic and no longer by its memory?
 #
 # .. solution::
 #
@@ -233,8 +233,8 @@ assert intensity(1e9, 8, 8)[1] < bend < intensity(1e9, 9, 9)[1]
 # %%
 # .. exercise::
 #
-#    Suppose the network takes 6 ms on the card and L-BFGS-B on the host 50 ms an iteration. How much faster does
-#    the whole become with a card ten times as fast? And with an L-BFGS ten times as fast?
+#    Suppose an iteration takes 6 ms on the card, and 50 ms of L-BFGS-B on the host. How much
+#    faster is the whole with a card ten times as fast? And with an L-BFGS ten times as fast?
 #
 # .. solution::
 

@@ -31,7 +31,7 @@ def painting(size=256):
 
 
 def size(module, default):
-    """The number after ``--size`` where the lesson runs by itself (its `module` is "__main__"), else `default`."""
+    """The number after ``--size`` if `module`, the lesson's ``__name__``, says that it runs by itself."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
         "--size", type=int, default=default, help=f"long edge of the pictures, px ({default})"
