@@ -16,7 +16,7 @@ html_title = "The paper, read with code"
 html_static_path = ["static"]
 html_css_files = ["book.css"]
 html_math_renderer = "mathml"
-html_show_sphinx = html_copy_source = False
+html_show_sphinx = html_show_copyright = html_copy_source = False
 pygments_style, pygments_dark_style = "tango", "monokai"
 
 sphinx_gallery_conf = {
@@ -35,4 +35,5 @@ sphinx_gallery_conf = {
     "reset_modules": (),  # lessons.tools sets the style of figures once, for all of them
     "image_scrapers": ("matplotlib",),
     "min_reported_time": 0,
+    "write_computation_times": False,  # its page asks for scripts from elsewhere
 }
