@@ -79,10 +79,10 @@ tools.save(figure, "l01_numbers")
 # .. math::
 #
 #    L(t) = \frac{\sin \pi t}{\pi t} \cdot \frac{\sin (\pi t / 3)}{\pi t / 3}
-#    \quad\text{for } |t| < 3, \text{ else } 0
+#    \quad\text{for } \left|t\right| < 3, \text{ else } 0
 #
 # The first factor alone would remove exactly what the small picture cannot hold, but never ends;
-# the second fades it out. ``resize`` (by Pillow) does rows, then columns. The first, on equal rows:
+# the second fades it out. ``resize`` (by Pillow) does rows, then columns. Here all rows are equal:
 
 j, new_j = np.arange(256), np.arange(64)[:, None]
 fine, coarse = np.cos(2 * np.pi * 0.24 * j), np.cos(2 * np.pi * 0.01 * j)
@@ -108,12 +108,13 @@ tools.save(tools.grid(pictures, titles, columns=3, width=7.5), "l01_resizing")
 #
 # What the network is fed
 # -----------------------
-# With :math:`p` the pixels, :math:`\pi` the order of channels that the network was trained with,
-# :math:`m` a mean colour and :math:`s` a scale (1 for every VGG here):
+# With :math:`p` the pixels, :math:`\rho(c)` the colour that the network was trained to find in its
+# channel :math:`c` (for RGB :math:`\rho(c) = c`, for BGR :math:`\rho(c) = 2 - c`), :math:`m` a mean
+# colour and :math:`s` a scale (1 for every VGG here):
 #
 # .. math::
 #
-#    v_{i,j,c} = (p_{i,j,\pi(c)} - m_c)\, s
+#    v_{i,j,c} = (p_{i,j,\rho(c)} - m_c)\, s
 
 
 def preprocess_by_loops(picture, preprocessing):
@@ -132,7 +133,7 @@ for name, preprocessing in (("embedded", ours), ("Keras's", keras)):
 
 # %%
 # The same means, in two orders: the mean colour of VGG's training pictures (Simonyan and Zisserman,
-# 2015, section 2.1). Oxford's weights were made for Caffe, with BGR; the embedded ones for RGB.
+# 2014, section 2.1). Oxford's weights were made for Caffe, with BGR; the embedded ones for RGB.
 #
 # Why subtract a mean? First, because training did: the weights fit these numbers. Second, because a
 # convolution sees zeros beyond the border. With the mean subtracted, zero is an average pixel.
@@ -153,7 +154,7 @@ for name, values in (("", preprocess(plain, ours)), ("not ", plain)):
 #
 # .. math::
 #
-#    p_{i,j,\pi(c)} = \operatorname{round}\big(\min(\max(v_{i,j,c} / s + m_c,\; 0),\; 255)\big)
+#    p_{i,j,\rho(c)} = \operatorname{round}\big(\min(\max(v_{i,j,c} / s + m_c,\; 0),\; 255)\big)
 #
 # An optimizer's numbers may lie anywhere: each goes to the nearest level. Of a picture nothing is
 # lost: all 256 levels of every channel come back exactly, although :math:`v` is only float32.
@@ -227,8 +228,8 @@ assert np.array_equal(deprocess(values, ours), levels)
 # .. exercise::
 #
 #    The light of an sRGB number (IEC 61966-2-1) is :math:`((v + 0.055) / 1.055)^{2.4}` where
-#    :math:`v`, the number / 255, exceeds 0.04. A fine chessboard of black and white gives half of
-#    the light. Which number gives half? Which one stands in ``resize``'s small picture of it?
+#    :math:`v`, the number / 255, exceeds 0.04045. A fine chessboard of black and white gives half
+#    of the light. Which number gives half? Which one stands in ``resize``'s small picture of it?
 #
 # .. solution::
 #

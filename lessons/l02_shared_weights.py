@@ -63,9 +63,9 @@ assert kernel.size + bias.size == 32 * (field + 1)  # for its 32 feature maps
 # %%
 # The huge matrix that is a convolution
 # -------------------------------------
-# With both ideas it is still a fully connected layer, one in which most weights are 0 and the
-# others equal. Number inputs and outputs as they lie in memory. Input :math:`(i+a-1,\, j+b-1,\, c)`
-# reaches output :math:`(i, j, k)` through the weight :math:`w_{a,b,c,k}`, and through nothing else:
+# This is still a fully connected layer, of mostly zeros. Number inputs and outputs as they lie in
+# memory. At the place :math:`a, b` (0 to 2) of its window output :math:`(i, j)` of filter :math:`k`
+# sees input :math:`(i+a-1,\, j+b-1,\, c)` through the weight :math:`w_{a,b,c,k}`, and nothing else:
 
 
 def matrix_of_conv(kernel, height, width):
@@ -221,7 +221,7 @@ for size in (28, 32):
 #
 # .. solution::
 #
-# Six parameters of seven:
+# Six of every seven parameters:
 
 maps = np.repeat([3, 64, 128, 256, 512], [1, 2, 2, 4, 8])
 dense = np.array([7 * 7 * 512, 4096, 4096, 1000])

@@ -28,7 +28,7 @@ is fast, and asks each time what made the difference.
 #
 # First way: loops
 # ----------------
-# Every sign of the equation is a line, and nothing else is there.
+# The indices and the sums become loops; nothing else is there.
 
 import numpy as np
 
@@ -84,19 +84,26 @@ assert tools.relative_error(conv_by_shifts(x, kernel, bias), library) < 1e-14
 # :math:`9C \times K` matrix does everything. The price: every pixel is copied nine times.
 
 
+def rows_by_shifts(padded):
+    height, width = padded.shape[0] - 2, padded.shape[1] - 2
+    nine = [padded[a : a + height, b : b + width] for a, b in np.ndindex(3, 3)]
+    return np.concatenate(nine, axis=2).reshape(height * width, -1)
+
+
 def conv_by_im2row(x, kernel, bias):
     height, width, channels = x.shape
     rows = im2row(np.pad(x, ((1, 1), (1, 1), (0, 0))))  # (H W, 9 C)
     return (rows @ kernel.reshape(9 * channels, -1) + bias).reshape(height, width, -1)
 
 
+assert np.array_equal(rows_by_shifts(x), im2row(x))
 assert tools.relative_error(conv_by_im2row(x, kernel, bias), library) < 1e-14
 
 # %%
 # Fewer multiplications: Winograd's identity
 # ------------------------------------------
 # All three ways take 9 multiplications for each channel, filter and position. It can be done with
-# fewer. Take four neighbouring numbers :math:`x_0 .. x_3` and three weights. The two sums
+# fewer. Take four neighbouring numbers :math:`x_0` to :math:`x_3` and three weights. The two sums
 #
 # .. math::
 #
@@ -122,19 +129,39 @@ assert np.array_equal(m1 + m2 + m3, x0 * w0 + x1 * w1 + x2 * w2)
 assert np.array_equal(m2 - m3 - m4, x1 * w0 + x2 * w1 + x3 * w2)
 
 # %%
-# In a picture, rows of rows do the same again: :math:`4 \times 4 = 16` products in place of
-# :math:`4 \cdot 9 = 36`. The package goes further, with six outputs a direction, 8 x 8 = 64
-# products in place of :math:`36 \cdot 9 = 324`. ``nnstyle/winograd.py`` (``winograd_conv``)
-# explains where such identities come from: a product of polynomials, known from its values at eight
-# points.
+# A picture has two directions. Read each :math:`x` and :math:`w` above as a whole row: then "times"
+# is a sum along rows, for which the identity holds once more. So :math:`4 \times 4 = 16` products
+# make :math:`2 \times 2` outputs, in place of :math:`4 \cdot 9 = 36`. Written as matrices, B takes
+# :math:`x` to its sums, G does so with :math:`w`, and A adds up the products:
 
-print(f"tile 2 x 2: {36 / 16:.2f} times fewer products; tile 6 x 6: {324 / 64:.2f} times fewer")
+B = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
+G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
+A = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
+
+
+def conv_by_tiles(x, kernel, bias):  # for an even height and width
+    padded, y = np.pad(x, ((1, 1), (1, 1), (0, 0))), np.zeros((*x.shape[:2], len(bias)))
+    weights = np.einsum("ma,nb,abck->mnck", G, G, kernel)  # 4 x 4 for each c and k
+    for i, j in np.ndindex(x.shape[0] // 2, x.shape[1] // 2):
+        window = padded[2 * i : 2 * i + 4, 2 * j : 2 * j + 4]
+        sums = np.einsum("ma,nb,abc->mnc", B, B, window)
+        products = np.einsum("mnc,mnck->mnk", sums, weights)  # 16 for each c and k
+        tile = y[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
+        tile[:] = np.einsum("am,bn,mnk->abk", A, A, products)
+    return y + bias
+
+
+assert tools.relative_error(conv_by_tiles(x, kernel, bias), library) < 1e-13
 
 # %%
+# The package goes further: six outputs a direction, :math:`8 \times 8 = 64` products in place of
+# :math:`36 \cdot 9 = 324`, five times fewer. ``nnstyle/winograd.py`` (``winograd_conv``) explains
+# where such identities come from: a product of polynomials, known from its values at eight points.
+#
 # The four, timed
 # ---------------
-# On ``conv3_2`` of the embedded network (128 channels to 128), for a picture of 64 x 64 there. The
-# loops run on a small corner; their time is scaled up.
+# On ``conv3_2`` of the embedded network (128 channels to 128), where a picture of 256 x 256 has
+# become 64 x 64. The loops run on a small corner; their time is scaled up.
 
 kernel, bias = load_weights()["conv3_2"]
 x = rng.random((64, 64, 128), dtype=np.float32)
@@ -173,8 +200,7 @@ assert tools.relative_error(wrong, right) > 0.1
 
 # %%
 # *Rounding.* Winograd's sums and differences lose a few bits, more of them for larger tiles,
-# because the points at which polynomials are taken are larger and smaller numbers. The plain ways
-# lose almost none:
+# because the powers of more points are larger and smaller numbers. The plain ways lose fewer:
 
 exact = conv_by_im2row(x.astype(float), kernel.astype(float), bias.astype(float))
 plain_error, fast_error = tools.relative_error(right, exact), tools.relative_error(fast, exact)

@@ -47,12 +47,12 @@ assert 0.1 < min(zeros.values()) and 0.5 < np.median(list(zeros.values())) < 0.9
 # .. math::
 #
 #    \begin{align*}
-#    y_{i,j} = e + \sum_{a',b'} (d + \sum_{a,b} x_{i+a+a'-2,j+b+b'-2}\, w_{a,b})\, v_{a',b'} \\
+#    y_{i,j} = e + \sum_{a',b'} \Big(d + \sum_{a,b} x_{i+a+a'-2,j+b+b'-2} w_{a,b}\Big) v_{a',b'} \\
 #    = e + d \sum_{a',b'} v_{a',b'}
 #    + \sum_{p,q} x_{i+p-2,j+q-2} \sum_{a+a'=p} \; \sum_{b+b'=q} w_{a,b}\, v_{a',b'}
 #    \end{align*}
 #
-# That is one convolution of 5 x 5; no pile of such layers can do what a single one cannot.
+# That is one convolution of 5 x 5; no pile of such layers can do what a single, larger one cannot.
 
 w, d = rng.normal(size=(3, 3, 3, 8)), rng.normal(size=8)
 v, e = rng.normal(size=(3, 3, 8, 4)), rng.normal(size=4)
@@ -88,9 +88,9 @@ for i, j, c in np.ndindex(3, 4, 2):
 # Windows that overlap
 # --------------------
 # AlexNet (Krizhevsky, Sutskever and Hinton, 2012) pools windows of :math:`z = 3` at stride
-# :math:`s = 2`, which share a row or column with the next. Its authors report 0.4 (top-1) and 0.3
-# points (top-5) fewer errors than with :math:`z = s = 2`, which VGG has, and slightly less
-# overfitting. Of :math:`n` values, :math:`\lfloor (n - z) / s \rfloor + 1` remain.
+# :math:`s = 2`, which share a row or column with the next. Its authors report error rates 0.4
+# (top-1) and 0.3 (top-5) percentage points below those with :math:`z = s = 2`, which VGG has, and
+# slightly less overfitting. Of :math:`n` values, :math:`\lfloor (n - z) / s \rfloor + 1` remain.
 
 
 def pool(x, z, s, reduce):
@@ -142,7 +142,7 @@ def enlarge(y, z, s, to):
     for k in (0, 1):
         centres = s * np.arange(y.shape[k]) + (z - 1) / 2
         hats = [np.interp(range(to.shape[k]), centres, e) for e in np.eye(y.shape[k])]
-        y = np.moveaxis(np.tensordot(hats, y, (0, k)), 0, k)
+        y = np.moveaxis(np.tensordot(hats, y, (0, k)), 0, k)  # a hat for each value
     return y
 
 
@@ -165,7 +165,7 @@ for name in "photograph", "conv1_2", "conv4_4":  # the first map pooled, and the
 #
 # Where the gradient reaches
 # --------------------------
-# The average "improves the gradient flow", says the paper. With 1 at each output, inputs get:
+# The average "improves the gradient flow", says the paper. Derivatives of 1 at all outputs give:
 
 dx = {(kind, z): np.zeros(x.shape) for kind, z in pooled}
 for (kind, z), d in dx.items():
@@ -185,9 +185,9 @@ assert set(np.rint(9 * dx["average", 3]).flat) == {0, 1, 2, 4}  # 0: in an even 
 
 # %%
 # Max reaches one input in four; with overlap fewer still, some several times. The mean reaches all
-# alike; with overlap not: an input lies in one, two or four windows, a checkered gradient. Down in
-# the picture every pixel gets something, but with max neighbours agree less: speckles in place
-# of streaks. The gradient of :math:`\frac{1}{2} \sum F^2` at ``conv4_2``, and their correlation:
+# alike; with overlap not: an input lies in one, two or four windows, a chequered gradient. Down in
+# the picture every pixel gets something, but with max it agrees less with its lower neighbour. The
+# gradient of :math:`\frac{1}{2} \sum F^2` at ``conv4_2``, and this correlation:
 
 maps, agreement = [], {}
 for kind in KINDS:

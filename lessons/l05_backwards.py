@@ -169,7 +169,7 @@ assert abs(slope / np.vdot(gradient, u) - 1) < 1e-7
 # %%
 # Now a photograph. A cotangent that is 1 at one value of ``conv4_2`` and 0 elsewhere brings one row
 # of the network's Jacobian home: a saliency map (Simonyan, Vedaldi and Zisserman, 2013). This value
-# depends on a window of 84 x 84 pixels, and most on the trees in it.
+# depends on a window of 84 x 84 pixels (:doc:`lesson 7 <l07_vgg>`), most on the trees in it.
 
 photo, network = tools.photo(192), Network(weights, "average")
 features, cache = network.forward(preprocess(photo, weights.preprocessing), ["conv4_2"])
@@ -189,7 +189,7 @@ tools.save(tools.grid([photo, np.sqrt(saliency)], names), "l05_saliency")
 # edges, where no weight falls outside, any order of the nine passes. (Channels not exchanged make
 # another sum, if there is more than one.) A random cotangent tells all apart. So does, exactly and
 # without a step, the *adjoint test*: convolution without bias is linear, :math:`y = A x`, its way
-# back :math:`A^T`, and :math:`\langle A x, y \rangle = x^T A^T y = \langle x, A^T y \rangle`.
+# back :math:`A^T,` and :math:`\langle A x, y \rangle = x^T A^T y = \langle x, A^T y \rangle`.
 
 kernels = {"right": turned, "not turned": turned[::-1, ::-1], "factor 2": 2 * turned}
 kernels |= {"a, b exchanged": turned.swapaxes(0, 1), "channels kept": turned.swapaxes(2, 3)}

@@ -127,8 +127,8 @@ assert np.median(errors[crossed == 1]) > 1e4 * np.median(errors[crossed == 0])
 # complex numbers by their real parts first, so ``maximum`` and ``>``, and with them the library's
 # ReLU and max-pooling, take the switches of the real picture: 1e-30 crosses no kink. ``abs``,
 # ``conj`` and ``float`` drop the imaginary part; the library's losses end in a ``float``, replaced
-# here. Numbers are compared one by one, by :math:`\left|a - b\right| / \max(|a|, |b|)`, and 0 where
-# both are 0: relative to the length of the whole gradient, a small one could be anything.
+# here. Numbers are compared one by one: :math:`\left|a - b\right|` relative to the larger,
+# and 0 where both are 0. Relative to the whole gradient's length, a small one could be anything.
 
 
 def by_complex_step(function, x):
@@ -190,7 +190,7 @@ assert 0.99**459 < 0.01 < 0.99**458
 # at once, but it shows a mistake :math:`\delta` in one coordinate of :math:`g` as a relative one of
 # about :math:`\left|\delta\right| / \left|g\right|`. So check all coordinates of single layers, on
 # small maps, and whole networks along directions. (Some coordinates? Where one percent is wrong,
-# 459 random ones include a wrong one with a probability of 99 %.)
+# 459 random ones include a wrong one with a probability of 99%.)
 #
 # float32
 # -------
@@ -210,7 +210,7 @@ with Workers() as workers:
         same = gradient_and_switches(exact, photo, switches_32)[0]
         changed = sum(np.sum(a != b) for a, b in zip(switches_32, switches_64))
         errors = [tools.relative_error(gradient, other) for other in (truth, same)]
-        print(f"{way:>8}: error {errors[0]:.0e}, {changed} switches changed,", end=" ")
+        print(f"{way:>8}: error {errors[0]:.0e}, switches changed: {changed},", end=" ")
         print(f"behind the same switches {errors[1]:.0e}")
         assert errors[1] < 2e-5
     switches_64[8].flat[1000] ^= True  # one switch of conv4_1
@@ -221,8 +221,8 @@ assert tools.relative_error(one, truth) > 1e-5
 # %%
 # Exercises
 # ---------
-# .. exercise:: Combine :math:`f(\pm h)` and :math:`f(\pm 2h)` to an error in :math:`h^4`. Why does
-#    the result check equation (6) with *any* step?
+# .. exercise:: Combine :math:`f(\pm h)` and :math:`f(\pm 2h)` so that the error is in :math:`h^4`.
+#    Why does the result check equation (6) with *any* step?
 #
 # .. solution::
 #

@@ -15,7 +15,7 @@ leave out the three layers that do the naming. What is in it, and what do its la
 # A convolution with :math:`C` channels in and :math:`K` filters has :math:`9CK` weights and
 # :math:`K` biases, keeps the size, and takes :math:`9CK` products a position. Pooling has no
 # numbers and halves the size. What part of the picture does a value depend on, its *receptive
-# field*? Let a step in a map be :math:`j` pixels and a field :math:`r` pixels wide. A window of
+# field*? Let values in a map be steps of :math:`j` pixels apart, fields :math:`r` wide. A window of
 # :math:`k` reaches :math:`k - 1` steps further, and a stride of :math:`s` lengthens the steps:
 #
 # .. math::
@@ -24,7 +24,7 @@ leave out the three layers that do the naming. What is in it, and what do its la
 #
 # from :math:`r = j = 1`, with :math:`k = 3, s = 1` for a convolution and :math:`k = s = 2` for
 # pooling. A convolution is centred, adding a step on the left: the field of value :math:`i` begins
-# at pixel :math:`ij - p`, with :math:`p` the sum of :math:`j` over the convolutions so far.
+# at pixel :math:`i \cdot j - p`, with :math:`p` the sum of :math:`j` over the convolutions so far.
 
 from collections import namedtuple
 
@@ -110,8 +110,8 @@ print(f"receptive fields: exact in {len(paths.layers)} layers, up to {name}")
 # %%
 # All pixels count, but not equally. Many more paths lead to the middle than to the edge. Their
 # number falls off like a bell, as sums of small steps do: the *effective* receptive field (Luo, Li,
-# Urtasun and Zemel, 2016). So do the squared gradients of random
-# filters of the embedded network, the photograph moved at random:
+# Urtasun and Zemel, 2016). So do the squared gradients of random filters of the embedded network,
+# summed over photographs moved at random:
 
 image = preprocess(tools.photo(192), weights.preprocessing)
 gradient, place = influence(paths, ones, "conv4_2")
@@ -193,7 +193,7 @@ def strongest(name, channel, count=6):
 
 rows, titles = [], []
 for name in ("conv2_1", "conv3_1", "conv4_1", "conv5_1"):
-    for channel in rng.choice(vgg19[name].filters // 2, 2, replace=False):
+    for channel in rng.choice(embedded[name].filters, 2, replace=False):
         shown = np.sqrt(seen[0][name][..., channel])
         rows += [shown / shown.max(), *strongest(name, channel)]
         titles += [f"{name}, filter {channel}", f"{vgg19[name].field} px", *[""] * 5]

@@ -17,13 +17,13 @@ has kept; what does not, it has discarded. This search is half of the paper's al
 #
 # .. math::
 #
-#    \mathcal{L}_{content} = \frac{1}{2} \sum_{i,j} (F_{ij} - P_{ij})^2 \qquad (1)
+#    L_{content} = \frac{1}{2} \sum_{i,j} (F_{ij} - P_{ij})^2 \qquad (1)
 #
 # Each :math:`F_{ij}` is in one term only, and the half cancels the 2 of the derivative:
 #
 # .. math::
 #
-#    \frac{\partial \mathcal{L}_{content}}{\partial F_{ij}} = F_{ij} - P_{ij} \qquad (2)
+#    \frac{\partial L_{content}}{\partial F_{ij}} = F_{ij} - P_{ij} \qquad (2)
 #
 # (The paper's (2) has a second case, for :math:`F_{ij} < 0`: see below.) Both as loops:
 
@@ -60,9 +60,9 @@ for ours, by_loops in zip(losses.content_loss(F, P), content_loss_by_loops(F, P)
 # number before the ReLU: where it is negative, small changes do nothing, and the derivative is 0.
 # This is ReLU's own derivative. It stands in ``relu_backward``, once, and every gradient passes it.
 #
-# ``Objective`` with :math:`\beta = 0` is equation (1) as a function of the image. Along a random
-# direction its gradient must give the slope of centred differences (:doc:`l06_gradient_checking`).
-# A wrong twin must not: (2) carried to the image without the second case, as if ReLU let all pass.
+# ``Objective`` with :math:`\beta`, the weight of style, at 0 is equation (1) as a function of the
+# image. Along a random direction its gradient must give the slope of centred differences
+# (:doc:`l06_gradient_checking`). A wrong twin must not: (2) carried down as if ReLU let all pass.
 
 WEIGHTS = load_weights()
 content_only = lambda layer, **more: Settings(beta=0, content_layers=layer, **more)
@@ -88,8 +88,9 @@ assert abs(right - slope) < 1e-5 * abs(slope) and abs(wrong - slope) > 0.1 * abs
 # %%
 # Figure 1, lower row
 # -------------------
-# Now the search, for the first layer of each block, as in the paper's figure. The paper starts at
-# white noise and does not say how strong. Here it is faint: a tenth of the range, around grey.
+# Now the search, for the first layer of each block, as in the paper's figure. ``minimize`` lowers
+# the loss step by step, by the method L-BFGS of :doc:`lesson 10 <l10_both_and_lbfgs>`. The paper
+# starts at white noise and does not say how strong. Here it is faint: a tenth of the range.
 
 SIZE = tools.size(__name__, 192)
 LAYERS = "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"
@@ -246,5 +247,4 @@ for name, settings in (("content", content_only("conv4_1")), ("style", style_onl
 # %%
 # Where next
 # ----------
-# :doc:`l09_style`: what is left when positions are thrown away. In the package: ``content_loss`` in
-# ``nnstyle/losses.py`` and ``nnstyle/objective.py``, with their tests in ``tests/``.
+# :doc:`l09_style`. In the package: ``nnstyle/losses.py`` and ``nnstyle/objective.py``.

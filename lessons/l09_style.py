@@ -7,8 +7,7 @@ r"""
 What is the style of a picture? Not which thing is where, but which things occur together: blue with
 long curved edges, orange with short ones. The filters of a network detect such things. So the paper
 describes a style by how strongly each pair of filters responds at the same positions, added up over
-the picture. This lesson computes that, makes a loss of it, derives its gradient, and lets white
-noise become a texture by following it.
+the picture. This lesson makes a loss of that; its gradient turns white noise into a texture.
 """
 
 # %%
@@ -102,7 +101,8 @@ tools.save(figure, "l09_gram")
 #
 # Equations (4) and (5): the loss
 # -------------------------------
-# :math:`G` belongs to the picture that is made, :math:`A` to the painting.
+# :math:`G` belongs to the picture that is made, :math:`A` to the painting. Layer :math:`l` has
+# :math:`N_l` filters, :math:`M_l` positions, and a weight :math:`w_l`: of five layers, each 1/5.
 #
 # .. math:: E_l = \frac{1}{4 N_l^2 M_l^2} \sum_{i,j} (G_{ij} - A_{ij})^2 \qquad (4)
 # .. math:: L_{style} = \sum_l w_l E_l \qquad (5)
@@ -199,8 +199,8 @@ tools.save(figure, "l09_textures")
 # %%
 # ``conv1_1`` alone gives patches of the painting's colours, without direction. With ``conv2_1``
 # come short bent strokes. From ``conv3_1`` on, strokes run side by side in long streams that turn
-# and curl, and *agreement* is higher. Nothing stands where it stood in the painting. A layer that
-# is not asked for stays at least twice as far away. Some grain of the noise is left.
+# and curl, and *agreement* is higher. Nothing stands where it stood in the painting. The next
+# layer is at least twice as far away as once it is asked for. Some grain of the noise is left.
 #
 # What could go wrong
 # -------------------

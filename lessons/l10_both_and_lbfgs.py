@@ -14,9 +14,9 @@ This lesson checks the whole gradient, walks in three ways, and takes the best, 
 # ------------
 # .. math:: L_{total} = \alpha L_{content} + \beta L_{style} \qquad (7)
 #
-# The gradient of a sum is the sum of the gradients. So six passes backward, one from each layer,
-# give the gradient of (7) in the picture. ``Objective`` needs one: on the way down it adds each
-# layer's own :math:`\partial L / \partial F` to what comes from above. The way on is linear.
+# So six passes backward, one from each layer, add up to the gradient of (7). ``Objective`` needs
+# one: on the way down it adds each layer's own :math:`\partial L / \partial F` to what comes from
+# above. The rest of the way is linear: the sum goes in, and the sum of what each gives comes out.
 
 import numpy as np
 import scipy.optimize
@@ -65,9 +65,9 @@ for name, candidate in {"equation (7)": gradient, **wrong}.items():
 # Three ways down
 # ---------------
 # The paper's is gradient descent, :math:`x \leftarrow x - \eta g`. *Adam* (Kingma and Ba, 2015)
-# divides running means of :math:`g` and :math:`g^2`, so that each number moves by about the rate.
-# *L-BFGS*, explained below, may evaluate (7) several times an iteration. That is what takes time,
-# so evaluations are counted. Gradient descent tries larger rates until it climbs.
+# divides a running mean of :math:`g` by the root of one of :math:`g^2`: each number moves by about
+# the rate :math:`\eta`. *L-BFGS*, explained below, may try several points an iteration (a line
+# search). Evaluations take the time, so they are counted. Gradient descent gets four rates.
 
 
 class Watched:
@@ -136,8 +136,9 @@ tools.save(tools.grid(pictures, shown), "l10_pictures")
 #
 # .. math:: H \leftarrow (1 - \rho s y^T) H (1 - \rho y s^T) + \rho s s^T, \quad \rho = 1 / s^T y
 #
-# L, limited memory (Nocedal, 1980): keep a few pairs :math:`(s, y)` and no matrix. Multiply
-# :math:`g` by the factors on the right, the latest first, a first :math:`H`, and those on the left.
+# (1 is the identity. Of :math:`y` the right factor makes 0, and the last term :math:`s`.) L is for
+# limited memory (Nocedal, 1980): keep a few pairs :math:`(s, y)` and no matrix. Multiply :math:`g`
+# by the factors on the right, the latest first, by a first :math:`H`, and by those on the left.
 
 
 def direction(g, pairs):
@@ -188,9 +189,8 @@ tools.save(figure, "l10_valley")
 # -------------------
 # *A loss in float32* is too grainy for a line search: near 1e9, the numbers are 64 apart. *A
 # gradient of the wrong sign*, or 1000 times too large, promises what no step keeps. *A factor 2*
-# goes unnoticed: a falling loss proves no gradient. *A first step of length 1*, L-BFGS-B's, is tiny
-# in many dimensions: ``minimize`` counts in units of :math:`\sqrt{size}`, so that each number moves
-# by about 1, and in float64, so that small steps are not rounded away.
+# goes unnoticed: a falling loss proves no gradient. *A first step of length 1*, SciPy's, is tiny in
+# many dimensions. In units of :math:`\sqrt{size}`, as in ``minimize``, each number moves about 1.
 
 
 def quadratic(image, times=1.0, kind=float):

@@ -5,7 +5,7 @@ r"""
 *The paper's sections: Results with Figures 2 and 3, and the last paragraphs of Methods.*
 
 A network, two losses, their sum and a way downhill make the paper's Figures 2 and 3, here from the
-sample pictures. Why does a good ratio of weights not fit another network? And why grey pictures?
+sample pictures. Why does a good ratio of weights not fit another network? And why are some grey?
 """
 
 # %%
@@ -108,7 +108,7 @@ assert np.array_equal(balanced[-1], quiet[-1])
 # %%
 # Figure 3
 # --------
-# In the embedded network each filter's mean activation is 1, as in the authors' CVPR 2016 paper.
+# In the embedded network each filter's mean activation is near 1, as in the authors' paper of 2016.
 # Their paper of 2015 says nothing of it: its ratios belong to the network it used. Top row: **its**
 # ratios, in our network. Below: **ours,** in steps of ten about the default, 1 / (1000 pixels), and
 # in brackets what the network 16 times as loud would need.
@@ -148,11 +148,11 @@ for row in range(1, 5):  # the next layer's statistics match once it is asked fo
 # layers, Adam at a rate of 0.001. **Ours:** 48 px, the network, uniform noise from 0 to 255, and
 # that the weights are the products :math:`5\alpha` and :math:`500\beta`.
 #
-# .. math:: m \leftarrow 0.9\, m + 0.1\, g \qquad v \leftarrow 0.999\, v + 0.001\, g^2 \qquad
-#    x \leftarrow x - \eta\, \frac{m / (1 - 0.9^t)}{\sqrt{v / (1 - 0.999^t)} + \epsilon}
+# .. math:: m \leftarrow 0.9\, m + 0.1\, g \qquad v \leftarrow 0.999\, v + 0.001\, g^2
+# .. math:: x \leftarrow x - \eta\, \frac{m / (1 - 0.9^t)}{\sqrt{v / (1 - 0.999^t)} + \epsilon}
 #
-# That is Adam. For a constant :math:`g` the fraction is 1 or -1, the sign of :math:`g`: a step is
-# :math:`\eta` for any weights. 1000 steps of 0.001 are 1 level of 255: the picture is still noise.
+# That is Adam: :math:`m, v` begin at 0, :math:`t` counts. For a constant :math:`g` the fraction is
+# its sign, and a step :math:`\eta`, for any weights. 1000 of 0.001 are 1 level of 255: still noise.
 
 
 def adam(objective, image, steps, hold=1):
@@ -221,7 +221,7 @@ assert spread[1] < 0.9 * spread[0] and spread[2] < 0.01 and spread[3] > 0.2
 # %%
 # Exercises
 # ---------
-# .. exercise:: For which :math:`c` is the paper's 1e-3 our default, at 512 x 341 pixels?
+# .. exercise:: How loud (:math:`c`) must a network be for 1e-3 to be our default, at 512 x 341 px?
 #
 # .. solution::
 #
