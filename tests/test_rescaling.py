@@ -110,9 +110,15 @@ def test_what_is_rescaled_is_called_so_and_the_old_weights_are_untouched():
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
-    [({}, True), ({"beta": 1e4}, False), ({"beta": 1e4, "rescale": True}, True), ({"rescale": False}, False)],
+    [
+        ({}, True),
+        ({"beta": 1e4}, True),
+        ({"beta": 1e4, "rescale": False}, False),
+        ({"rescale": False}, False),
+    ],
 )
-def test_stylize_rescales_where_its_default_beta_needs_it(settings, expected):
+def test_stylize_rescales_unless_told_not_to(settings, expected):
+    """With any beta: half of one that paints well must not mean another network."""
     weights, how = network_weights(spread=0.3), {"size": 40, "iterations": 2}
     result = stylize(*PICTURES, weights, **how, **settings)
     assert result.settings.rescale is expected
