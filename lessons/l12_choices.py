@@ -193,7 +193,7 @@ for name, weights in networks.items():
     assert (max(style) < 50 * min(style)) == (name in ("embedded", "rescaled"))
     if name != "embedded":  # with the beta that lets all begin with the same style term
         beta = settings.beta * sum(measure(WEIGHTS)[1]) / sum(style)
-        painted.append(paint(name, weights, beta=beta)[0])
+        painted.append(paint(name, weights, beta=beta, rescale=False)[0])
 assert 1.5 * distance(painted[2]) < min(distance(painted[1]), distance(painted[3]))
 tools.save(tools.grid(painted, list(networks), 2), "l12_rescaled")
 trained, _ = measure(WEIGHTS, "max")

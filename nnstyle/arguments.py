@@ -155,9 +155,9 @@ def add_network_options(group):
     group.add_argument(
         "--rescale",
         action=argparse.BooleanOptionalAction,
+        default=DEFAULTS.rescale,
         help="rescale a network that is not yet: each filter's mean activation over the two pictures becomes 1,"
-        " and then the same alpha and beta balance alike in all networks"
-        " (default: without --beta, whose default is meant for such networks)",
+        " and then the same alpha and beta balance alike in all networks (default: --rescale)",
     )
     group.add_argument(
         "--rescale-over", metavar="FOLDER", help="the same, over all pictures in a folder, and in any case"

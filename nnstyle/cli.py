@@ -52,13 +52,13 @@ def paint(arguments):
     )
     output.check_output(arguments.output)
     check_no_input_is_replaced(arguments)
+    content, style = (
+        images.resize(images.load_image(path), settings.size) for path in (arguments.content, arguments.style)
+    )
     weights = load_weights(arguments.weights, progress=not arguments.quiet)
     if arguments.rescale_over is not None:
         pictures = images.pictures_in(arguments.rescale_over)
         weights = rescale(weights, pictures, settings.pooling, arguments.threads)
-    content, style = (
-        images.resize(images.load_image(path), settings.size) for path in (arguments.content, arguments.style)
-    )
     settings = settings.for_picture(*content.shape[:2])
     latest = None  # (record, image): what Ctrl-C saves
 

@@ -95,12 +95,12 @@ class Network:
         for name in self.layers:
             if len(features) == len(wanted):
                 break
-            x = self._forward_layer(name, x, cache)
+            x = self.forward_layer(name, x, cache)
             if name in wanted:
                 features[name] = x
         return features, cache
 
-    def _forward_layer(self, name, x, cache):
+    def forward_layer(self, name, x, cache):
         """Apply one layer; append (name, backward function, its cache) for each operation."""
         if name.startswith("pool"):
             y, kept = self.pool(x, self.workers)

@@ -24,6 +24,11 @@ def check_output(path):
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path} must end in {', '.join(FORMATS)}, which chooses the format")
+    check_writable(path)
+
+
+def check_writable(path):
+    """Raise InputError unless a file can be written to `path`, a Path: asked before the work."""
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder: name a file in it")

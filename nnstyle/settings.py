@@ -42,10 +42,9 @@ class Settings:
         The paper starts from white noise.
     seed : int
         Of the noise.
-    rescale : bool, optional
+    rescale : bool
         Whether weights whose file does not call them rescaled are rescaled over the two
-        pictures (`nnstyle.weights.rescale`). By default where no beta is given: the default
-        beta is meant for rescaled weights.
+        pictures (`nnstyle.weights.rescale`), so that a beta means the same in all networks.
     pooling : "max" or "average"
         VGG was trained with max; for making images the paper prefers average, and so do we:
         strokes become bolder and noise disappears.
@@ -69,7 +68,7 @@ class Settings:
     layer_weights: tuple | None = None
     first_image: str = "content"
     seed: int = 0
-    rescale: bool | None = None
+    rescale: bool = True
     pooling: str = "average"
     bounded: bool = False
 
@@ -124,10 +123,9 @@ class Settings:
             )
 
     def for_picture(self, height, width):
-        """These settings with all decided that depends on the size of the picture, or on beta."""
-        rescale = self.beta is None if self.rescale is None else self.rescale
+        """These settings, with the beta that depends on the size of the picture where none was given."""
         beta = float(BETA_PER_PIXEL * height * width) if self.beta is None else self.beta
-        return replace(self, beta=beta, rescale=rescale)
+        return replace(self, beta=beta)
 
     def each_scale(self):
         """The settings of each scale, from the smallest; beta goes with the number of pixels."""

@@ -78,6 +78,7 @@ CASES = [
     (f"{PICTURES} --weights nan.h5", "conv1_1 has values that are not finite"),
     (f"{PICTURES} --weights mean.h5", "mean"),
     (f"{PICTURES} --weights short.h5", "'conv4_2' is unknown: this network has conv1_1, conv1_2"),
+    ("missing.jpg style.png --weights vgg19", "missing.jpg does not exist"),  # before a download
     (f"{PICTURES} --rescale-over missing", "missing is not a folder"),
     (f"{PICTURES} --rescale-over out", "no picture in the folder out"),
     (f"{PICTURES} -o missing/x.png", "missing does not exist"),

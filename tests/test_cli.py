@@ -71,7 +71,6 @@ def test_a_picture_carries_the_settings_that_made_it(folder, ending):
         beta=9.0,
         style_layers=("conv1_1", "conv2_1"),
         layer_weights=(0.25, 0.75),
-        rescale=False,  # since a beta is given
     )
     for name, value in dataclasses.asdict(settings).items():
         assert stored[name] == (list(value) if isinstance(value, tuple) else value)

@@ -122,6 +122,16 @@ def test_a_cache_that_cannot_be_written(server, monkeypatch, unwritable_folder):
         download.fetch("tiny")
 
 
+def test_certificates_that_are_missing_are_no_fault_of_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("NNSTYLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
+    monkeypatch.setitem(
+        known.KNOWN, "tiny", known.Known("tiny.h5", ("https://127.0.0.1:1/",), 1, "md5:" + "0" * 32, "none")
+    )
+    with pytest.raises(InputError, match="tiny cannot be downloaded .*nowhere.pem.* --weights pocket"):
+        download.fetch("tiny")
+
+
 def fetch_in_a_process(network):
     known.KNOWN["tiny"] = network
     return download.fetch("tiny").read_bytes()
@@ -138,6 +148,14 @@ def test_two_processes_at_once(server, monkeypatch):
 def test_the_cache_has_a_place_of_its_own_on_this_platform(monkeypatch):
     monkeypatch.delenv("NNSTYLE_CACHE", raising=False)
     assert download.cache_folder().name == "nnstyle"
+
+
+def test_the_cache_is_told_in_full(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for given, folder in (("here", tmp_path / "here"), ("~/there", tmp_path / "home" / "there")):
+        monkeypatch.setenv("NNSTYLE_CACHE", given)
+        assert download.cache_folder() == folder
 
 
 def test_the_command_fetches_and_lists(server, monkeypatch, capsys):

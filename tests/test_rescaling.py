@@ -1,5 +1,7 @@
 """Rescaled weights: mean activations of 1, and a network that tells the same things apart."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -108,9 +110,15 @@ def test_what_is_rescaled_is_called_so_and_the_old_weights_are_untouched():
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
-    [({}, True), ({"beta": 1e4}, False), ({"beta": 1e4, "rescale": True}, True), ({"rescale": False}, False)],
+    [
+        ({}, True),
+        ({"beta": 1e4}, True),
+        ({"beta": 1e4, "rescale": False}, False),
+        ({"rescale": False}, False),
+    ],
 )
-def test_stylize_rescales_where_its_default_beta_needs_it(settings, expected):
+def test_stylize_rescales_unless_told_not_to(settings, expected):
+    """With any beta: half of one that paints well must not mean another network."""
     weights, how = network_weights(spread=0.3), {"size": 40, "iterations": 2}
     result = stylize(*PICTURES, weights, **how, **settings)
     assert result.settings.rescale is expected
@@ -132,6 +140,34 @@ def test_the_embedded_network_is_not_rescaled_again():
 def test_no_pictures():
     with pytest.raises(InputError, match="at least one picture"):
         rescale(network_weights(), [])
+
+
+@pytest.mark.parametrize("shape", [(20, 20, 3), (600, 20, 3), (35, 700, 3), (1, 1, 3)])
+def test_a_picture_that_is_too_small_is_named(tmp_path, shape):
+    path = tmp_path / "small.png"
+    Image.fromarray(np.zeros(shape, np.uint8)).save(path)
+    with pytest.raises(InputError, match=f"{path} cannot be rescaled over: .* fewer than 32 px across"):
+        rescale(network_weights(), [PICTURES[0], path])
+    with pytest.raises(InputError, match="^a picture cannot"):
+        rescale(network_weights(), [np.zeros(shape, np.uint8)])
+    rescale(network_weights(), [np.zeros((32, 512, 3), np.uint8)])
+
+
+def test_one_layer_at_a_time_is_in_memory(monkeypatch):
+    """All of a VGG-19's activations, and what backward needs, would be a gigabyte at 512 px."""
+    outputs, most, forward_layer = [], 0, Network.forward_layer
+
+    def watched(network, name, x, cache):
+        nonlocal most
+        y = forward_layer(network, name, x, cache)
+        cache.clear()
+        outputs.append(weakref.ref(y))
+        most = max(most, sum(output() is not None for output in outputs))
+        return y
+
+    monkeypatch.setattr(Network, "forward_layer", watched)
+    rescale(network_weights(), PICTURES)
+    assert len(outputs) > 30 and most == 2  # a layer's input and its output
 
 
 def test_the_command_line_rescales_over_a_folder(folder):

@@ -67,6 +67,15 @@ def test_dense_layers_and_other_things_in_the_file_are_ignored(tmp_path):
     assert_same(load_weights(path), weights)
 
 
+def test_a_whole_model_of_keras_has_its_layers_in_a_group(tmp_path):
+    path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
+    with h5py.File(path, "r+") as file:
+        for name in list(file):
+            file.move(name, f"model_weights/{name}")
+        file.create_group("optimizer_weights")
+    assert_same(load_weights(path), tiny_weights())
+
+
 def test_a_file_without_attributes_has_the_preprocessing_of_keras(tmp_path):
     loaded = load_weights(write_vgg(tmp_path / "vgg.h5", tiny_weights()))
     assert loaded.preprocessing == Preprocessing("BGR", (103.939, 116.779, 123.68), 1.0)

@@ -16,6 +16,7 @@ from nnstyle.weights.hdf5 import write_hdf5
 from .command import ENVIRONMENT, files
 from .tiny import tiny_weights
 from .vgg_files import write_vgg
+from .weight_files import write_caffe
 
 
 @pytest.fixture
@@ -86,7 +87,10 @@ def test_convert_rescales_over_a_folder(vgg, folder):
         (["inspect", "text.h5"], "not a weights file"),
         (["convert", "vgg.h5", "vgg.h5"], "would replace"),
         (["convert", "vgg.h5", "x.png"], "should end in .h5"),
-        (["convert", "vgg.h5", "missing/x.h5"], "cannot be written"),
+        (["convert", "vgg.h5", "missing/x.h5"], "the folder missing does not exist: create it first"),
+        (["convert", "missing.h5", "missing/x.h5"], "the folder missing does not exist"),  # before the work
+        (["convert", "vgg.h5", "folder.h5"], "folder.h5 is a folder"),
+        (["convert", "vgg.h5", f"{'x' * 300}.h5"], "cannot be written: File name too long"),
         (["convert", "vgg.h5", "x.h5", "--rescale-over", "missing"], "missing is not a folder"),
         (["convert", "large.h5", "x.h5", "--float16"], "conv1_2 has weights too large for float16"),
         (["fetch", "vgg99"], "vgg99"),
@@ -96,6 +100,7 @@ def test_convert_rescales_over_a_folder(vgg, folder):
 def test_bad_input_takes_one_line_and_writes_nothing(vgg, tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.h5").write_text("not numbers")
+    (tmp_path / "folder.h5").mkdir()
     large = tiny_weights()
     large["conv1_2"][0][...] = 1e5
     write_vgg(tmp_path / "large.h5", large)
@@ -107,6 +112,29 @@ def test_bad_input_takes_one_line_and_writes_nothing(vgg, tmp_path, monkeypatch,
     shown = capsys.readouterr()
     assert status == 2 and words in shown.err and shown.err.count("\n") == 1 and not shown.out
     assert files(tmp_path) == before
+
+
+def test_what_was_downloaded_is_not_replaced_either(vgg, monkeypatch, capsys):
+    monkeypatch.setattr("nnstyle.weights.loading.fetch", lambda *_: vgg)
+    assert main(["convert", "vgg19", str(vgg)]) == 2 and "would replace" in capsys.readouterr().err
+
+
+def test_a_lack_of_memory_takes_one_line(monkeypatch, capsys):
+    def too_large(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("nnstyle.weights.__main__.read_weights", too_large)
+    assert main(["inspect", "pocket"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_name_that_a_terminal_would_obey(tmp_path, capsys):
+    """Nor can HDF5 store its zero byte."""
+    path = write_caffe(tmp_path / "x.caffemodel", tiny_weights(), name="a\0b\x1b[2J\nc")
+    assert main(["inspect", str(path)]) == 0
+    assert "network ab[2Jc, not known" in capsys.readouterr().out
+    assert main(["convert", str(path), str(tmp_path / "x.h5")]) == 0
+    assert load_weights(tmp_path / "x.h5").name == "ab[2Jc"
 
 
 def test_what_is_half_written_never_shows(vgg, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from ..arguments import Parser
 from ..errors import InputError
 from ..images import pictures_in
 from ..network import POOLING
+from ..output import check_writable
 from ..progress import say
 from . import download, rescale
 from .hdf5 import write_hdf5
@@ -28,6 +29,9 @@ def main(argv=None):
         arguments.run(arguments)
     except InputError as error:
         say(f"python -m nnstyle.weights: {' '.join(str(error).split())}", sys.stderr)
+        return 2
+    except MemoryError:
+        say("python -m nnstyle.weights: there is not enough memory for this network", sys.stderr)
         return 2
     except KeyboardInterrupt:
         say("python -m nnstyle.weights: interrupted", sys.stderr)
@@ -50,7 +54,9 @@ def make_parser():
     add.add_argument("file", metavar="FILE", help="a file, or a known name")
     add.add_argument("output", metavar="OUT.h5")
     add.add_argument("--float16", action="store_true", help="kernels of half the size")
-    add.add_argument("--rescale-over", metavar="FOLDER", help="as for python -m nnstyle")
+    add.add_argument(
+        "--rescale-over", metavar="FOLDER", help="each filter's mean activation over its pictures becomes 1"
+    )
     add.add_argument("--pooling", choices=POOLING, default="average", help="to rescale with (%(default)s)")
     add.set_defaults(run=convert)
     return parser
@@ -99,15 +105,17 @@ def convert(arguments):
     output = Path(arguments.output)
     if output.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(f"{output} should end in .h5")
-    weights = load_weights(arguments.file, progress=True)
-    if os.path.exists(arguments.file) and output.exists() and os.path.samefile(arguments.file, output):
+    check_writable(output)
+    source = find_file(arguments.file, progress=True)
+    if output.exists() and os.path.samefile(source, output):
         raise InputError(f"{output} would replace the file it is made from: choose another name")
+    weights = load_weights(source)
     if arguments.rescale_over is not None:
         weights = rescale(weights, pictures_in(arguments.rescale_over), arguments.pooling)
     try:
         write_hdf5(output, weights, np.float16 if arguments.float16 else np.float32)
     except OSError as error:
-        raise InputError(f"{output} cannot be written: {error}") from None
+        raise InputError(f"{output} cannot be written: {error.strerror or error}") from None
     say(f"{output}: {output.stat().st_size:,} bytes", sys.stdout)
 
 

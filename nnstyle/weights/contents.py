@@ -169,7 +169,7 @@ def stated_preprocessing(stated, otherwise):
     mean = np.asarray(stated.get("mean", otherwise.mean))
     scale = np.asarray(stated.get("scale", otherwise.scale))
     if order not in ("RGB", "BGR"):
-        raise InputError(f"its channel_order is {order}, neither RGB nor BGR")
+        raise InputError(f"its channel_order is {order!r:.100}, neither RGB nor BGR")
     if (
         mean.dtype.kind not in "fiu"
         or scale.dtype.kind not in "fiu"

@@ -16,7 +16,7 @@ def cache_folder():
     """Where downloaded networks are kept: ``NNSTYLE_CACHE``, else the platform's folder for such things."""
     import pooch  # here and below: it takes long to import, and most pictures need no download
 
-    return Path(os.environ.get("NNSTYLE_CACHE") or pooch.os_cache("nnstyle"))
+    return Path(os.environ.get("NNSTYLE_CACHE") or pooch.os_cache("nnstyle")).expanduser().absolute()
 
 
 def fetch(name, progress=False):
@@ -51,6 +51,9 @@ def fetch(name, progress=False):
         except ValueError:  # pooch's for a wrong checksum
             failures.append(f"{host}: not the file that it should be")
         except OSError as error:
+            if error.errno is None:  # of requests: a file of certificates that is not there
+                failures.append(f"{host}: {error}")
+                continue
             raise InputError(
                 f"{network.file} cannot be kept in {folder} ({error.strerror}): set NNSTYLE_CACHE to another folder"
             ) from None

@@ -18,7 +18,9 @@ def open_hdf5(path):
     except OSError as error:
         raise InputError(f"it is not a readable HDF5 file: {error}") from None
     with file:
-        groups = {layer: keras_group(layer) for layer in CONVOLUTIONS}
+        # A whole model, as model.save writes it, has a folder for them.
+        folder = "model_weights/" if "model_weights/block1_conv1" in file else ""
+        groups = {layer: folder + keras_group(layer) for layer in CONVOLUTIONS}
         layers = {layer: find_layer(file[group]) for layer, group in groups.items() if group in file}
         if not layers:
             raise InputError("it has no group block1_conv1, as VGG in Keras's layout would")

@@ -82,7 +82,13 @@ def read_weights(contents, path):
     """The `Weights` in an open file, checked before their values are read: a shape may ask for terabytes."""
     check_shapes(contents.layers)
     layers = {name: read_layer(name, *arrays) for name, arrays in contents.layers.items()}
-    return Weights(layers, contents.name or path.stem, contents.preprocessing, contents.rescaled)
+    name = shown(contents.name or "") or shown(path.stem)
+    return Weights(layers, name, contents.preprocessing, contents.rescaled)
+
+
+def shown(name):
+    """A name without what a terminal would obey and a file could not store."""
+    return "".join(filter(str.isprintable, name[:200]))
 
 
 def find_file(source, progress=False):
@@ -128,7 +134,10 @@ def format_of(path):
         return open_safetensors
     if is_caffe(path):
         return open_caffe
-    raise InputError("it is not a weights file in any format known here")
+    raise InputError(
+        "it is not a weights file in any format known here: "
+        "give one of Keras (HDF5), PyTorch, Caffe, MatConvNet, safetensors or NumPy (.npz)"
+    )
 
 
 def check_shapes(layers):

@@ -1,9 +1,11 @@
 """Weights rescaled so that all filters speak equally loud: each one's mean activation is 1."""
 
+import os
+
 import numpy as np
 
 from ..errors import InputError
-from ..images import load_image, preprocess, resize
+from ..images import SMALLEST, load_image, preprocess, resize
 from ..network import Network
 from ..workers import Workers
 from .loading import Weights
@@ -74,12 +76,24 @@ def mean_activations(network, weights, pictures):
     """Each filter's mean over all positions of all pictures: {layer name: array (filters,)}."""
     sums, positions = dict.fromkeys(weights, 0), dict.fromkeys(weights, 0)
     for picture in pictures:
-        pixels = load_image(picture)
-        pixels = resize(pixels, min(LARGEST, max(pixels.shape)))
-        features, _ = network.forward(preprocess(pixels, weights.preprocessing), weights)
-        for name, feature in features.items():
-            sums[name] = sums[name] + feature.sum((0, 1), dtype=np.float64)
-            positions[name] += feature[..., 0].size
+        x = preprocess(load_small(picture), weights.preprocessing)
+        for name in network.layers:
+            x = network.forward_layer(name, x, [])  # what backward needs is dropped: one layer in memory
+            if name in weights:
+                sums[name] = sums[name] + x.sum((0, 1), dtype=np.float64)
+                positions[name] += x[..., 0].size
     if not positions["conv1_1"]:
         raise InputError("rescaling needs at least one picture")
     return {name: sums[name] / positions[name] for name in weights}
+
+
+def load_small(picture):
+    """The pixels of a picture, its long edge at most 512 px."""
+    pixels = load_image(picture)
+    size = min(LARGEST, max(pixels.shape[:2]))
+    if min(pixels.shape[:2]) * size < SMALLEST * max(pixels.shape[:2]):
+        name = picture if isinstance(picture, (str, os.PathLike)) else "a picture"
+        raise InputError(
+            f"{name} cannot be rescaled over: at most {LARGEST} px long, it has fewer than {SMALLEST} px across"
+        )
+    return resize(pixels, size)
