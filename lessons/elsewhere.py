@@ -64,7 +64,8 @@ def method(name, swapped=False):
     return lambda *values: call(function, *(reversed(values) if swapped else values))
 
 
-for name in ("add", "sub", "mul", "truediv", "matmul", "gt", "eq", "iadd", "imul", "getitem", "setitem"):
+ARITHMETIC = ("add", "sub", "mul", "truediv", "matmul")
+for name in (*ARITHMETIC, "gt", "eq", "iadd", "imul", "getitem", "setitem"):
     setattr(Far, f"__{name}__", method(f"__{name}__"))
-for name in ("add", "sub", "mul", "truediv", "matmul"):
+for name in ARITHMETIC:
     setattr(Far, f"__r{name}__", method(f"__{name}__", swapped=True))
