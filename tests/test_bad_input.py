@@ -56,7 +56,7 @@ CASES = [
     (f"{PICTURES} --layer-weights 1,1,nan,1,1", "conv3_1"),
     (f"{PICTURES} --layer-weights 1,1,x,1,1", "layer-weights"),
     (f"{PICTURES} --layer-weights ''", "layer-weights"),
-    (f"{PICTURES} --content-layers conv9_9", "'conv9_9' is unknown: this network has conv1_1, conv1_2, pool1"),
+    (f"{PICTURES} --content-layers conv9_9", "'conv9_9' is unknown: this network has conv1_1, conv1_2"),
     (f"{PICTURES} --style-layers conv1_1,relu2_1", "'relu2_1' is unknown"),
     (f"{PICTURES} --content-layers conv5_2", "'conv5_2' is unknown"),
     (f"{PICTURES} --style-layers ''", "layer"),

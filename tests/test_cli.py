@@ -161,7 +161,9 @@ def test_the_help_groups_the_options_and_tells_their_defaults(help_text):
             ",".join(default) if isinstance(default, tuple) and isinstance(default[0], str) else str(default)
         )
         # These depend on the picture or on other options, or are switches.
-        assert name in ("beta", "layer_weights", "bounded", "rescale") or f"default: {shown}" in " ".join(option.split())
+        assert name in ("beta", "layer_weights", "bounded", "rescale") or f"default: {shown}" in " ".join(
+            option.split()
+        )
 
 
 def test_the_help_promises_what_happens_to_files(help_text):
