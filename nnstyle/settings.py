@@ -123,9 +123,8 @@ class Settings:
             )
 
     def for_picture(self, height, width):
-        """These settings, with the beta that depends on the size of the picture where none was given."""
-        beta = float(BETA_PER_PIXEL * height * width) if self.beta is None else self.beta
-        return replace(self, beta=beta)
+        """These settings with beta decided for a picture of this size."""
+        return self if self.beta is not None else replace(self, beta=float(BETA_PER_PIXEL * height * width))
 
     def each_scale(self):
         """The settings of each scale, from the smallest; beta goes with the number of pixels."""

@@ -55,7 +55,7 @@ class Contents:
     name : str, optional
         What the file calls its network.
     rescaled : bool
-        Whether the file says that each filter's mean activation is 1.
+        Whether the file says that its filters were divided by their mean activations.
     """
 
     layout: str

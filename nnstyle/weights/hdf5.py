@@ -77,4 +77,4 @@ def write_hdf5(path, weights, dtype=np.float32):
             name=weights.name, channel_order=what.channel_order, mean=what.mean, scale=what.scale
         )
         if weights.rescaled:
-            file.attrs["rescaled"] = "each filter's mean activation over a set of pictures is 1"
+            file.attrs["rescaled"] = "filters divided by their mean activations over a set of pictures"

@@ -41,7 +41,8 @@ class Weights(dict):
     preprocessing : Preprocessing
         What the network expects of its input.
     rescaled : bool
-        Whether each filter's mean activation is 1, as far as the file tells.
+        Whether the filters were divided by their mean activations (`nnstyle.weights.rescale`),
+        as far as the file tells.
     """
 
     def __init__(self, layers, name, preprocessing, rescaled=False):

@@ -1,4 +1,4 @@
-"""Weights rescaled so that all filters speak equally loud: each one's mean activation is 1."""
+"""Weights rescaled so that all filters speak about equally loud, each with a mean activation near 1."""
 
 import os
 
@@ -15,7 +15,7 @@ QUIETEST = 0.3  # of its layer's mean activation: a filter is not made louder th
 
 
 def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETEST):
-    """The same network with every filter's mean activation over the pictures at 1 (lesson 12).
+    """The same network, its filters divided by their mean activations over pictures (lesson 12).
 
     As in Gatys, Ecker and Bethge (CVPR 2016), section 2: "normalized" is the network whose
     mean activation of each filter over images and positions is one. A content loss is of
@@ -24,8 +24,8 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
 
     Few pictures know little of some filters. In our two sample pictures, one in twenty of
     conv4_1's has less than a hundredth of the mean that it has over 60 photographs, or none.
-    Divided by that, these few would make the style loss 400 times as large, and nothing else
-    would be painted. So what a filter is divided by is at least `quietest` of its layer's mean.
+    Divided by that, these few would make that layer's style loss hundreds of times as large, and
+    nothing else would be painted. So what a filter is divided by is at least `quietest` of its layer's mean.
 
     Nothing that the network tells apart is lost. Let m be what layer l is divided by. Divide
     filter i of that layer, its kernel and its bias, by m_i > 0. Since
@@ -52,6 +52,7 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
     Returns
     -------
     Weights
+        Mean activations are 1, or less for filters that were below `quietest`.
 
     Raises
     ------
