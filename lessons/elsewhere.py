@@ -1,9 +1,13 @@
 """Arrays as strict as a graphics card's: they live elsewhere, and compute with their own kind only."""
 
 import operator
+import types
 from functools import partial
 
 import numpy as np
+
+from nnstyle import devices
+from nnstyle.device_workers import DeviceWorkers
 
 
 class Far:
@@ -19,6 +23,10 @@ class Far:
 
     def __array_namespace__(self):
         return FarLibrary()
+
+    def get(self):
+        """The one way back: a copy for the host."""
+        return self._inside.copy()
 
     def __getattr__(self, name):
         if name.startswith("__"):  # NumPy looks for other ways in: there are none
@@ -36,9 +44,26 @@ class Far:
 class FarLibrary:
     """NumPy's functions, for arrays that live elsewhere."""
 
+    def __init__(self, module=np):
+        self._module = module
+
     def __getattr__(self, name):
-        value = getattr(np, name)
+        value = getattr(self._module, name)
+        if isinstance(value, types.ModuleType):
+            return FarLibrary(value)
         return value if isinstance(value, type) else partial(call, value)
+
+
+class FarDevice(devices.Host):
+    """A device whose memory holds such arrays: for `nnstyle.stylize` what a graphics card is."""
+
+    name, title, optimizer = "far", "a stand-in", "lbfgs-device"
+
+    def put(self, array):
+        return Far(array.copy())
+
+    def workers(self, threads=None, low_memory=False):
+        return DeviceWorkers(FarLibrary(), low_memory)
 
 
 def call(function, *values, **options):
@@ -65,7 +90,7 @@ def method(name, swapped=False):
 
 
 ARITHMETIC = ("add", "sub", "mul", "truediv", "matmul")
-for name in (*ARITHMETIC, "gt", "eq", "iadd", "imul", "getitem", "setitem"):
+for name in (*ARITHMETIC, "neg", "gt", "eq", "iadd", "isub", "imul", "getitem", "setitem"):
     setattr(Far, f"__{name}__", method(f"__{name}__"))
 for name in ARITHMETIC:
     setattr(Far, f"__r{name}__", method(f"__{name}__", swapped=True))

@@ -4,7 +4,7 @@ import argparse
 
 from .network import POOLING
 from .output import FORMATS
-from .settings import BETA_PER_PIXEL, FIRST_IMAGES, Settings
+from .settings import BETA_PER_PIXEL, FIRST_IMAGES, OPTIMIZERS, Settings
 from .version import __version__
 
 DESCRIPTION = """\
@@ -72,6 +72,12 @@ def add_files(parser):
     )
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="cpu; cuda, or cuda:1 and so on, with CuPy; auto: a graphics card if there is one (default: %(default)s)",
+    )
+    add(
         "--threads",
         type=int,
         metavar="N",
@@ -109,6 +115,12 @@ def add_picture_options(group):
     )
     option(group, "--first-image", "where to start; the paper: noise", choices=FIRST_IMAGES)
     option(group, "--seed", "of the noise: the same number gives the same picture", type=int, metavar="N")
+    option(
+        group,
+        "--optimizer",
+        "SciPy's L-BFGS-B, or L-BFGS where the picture is (default: lbfgs; on a graphics card lbfgs-device)",
+        choices=OPTIMIZERS,
+    )
     option(
         group,
         "--bounded",
@@ -170,5 +182,8 @@ def option(group, flag, help, **how):
     default = getattr(DEFAULTS, flag.removeprefix("--").replace("-", "_"))
     shown = ",".join(default) if isinstance(default, tuple) else default
     group.add_argument(
-        flag, default=default, help=help if default is False else f"{help} (default: {shown})", **how
+        flag,
+        default=default,
+        help=help if default is False or default is None else f"{help} (default: {shown})",
+        **how,
     )

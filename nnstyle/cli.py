@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from . import images, output
+from . import devices, images, output
 from .arguments import SAMPLE_ITERATIONS, SAMPLE_SIZE, make_parser
 from .errors import InputError
 from .optimizer import NotFiniteError
@@ -47,6 +47,10 @@ def main(argv=None):
 def paint(arguments):
     """Check what can be checked before the work; stylize; save whatever came of it."""
     is_sample = use_samples(arguments)
+    device = devices.find(arguments.device)
+    arguments.device = device.name
+    if device.name != "cpu" and not arguments.quiet:
+        complain(f"note: computing on {device.name}, {device.title}")
     settings = Settings(
         **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)}
     )
@@ -58,8 +62,8 @@ def paint(arguments):
     weights = load_weights(arguments.weights, progress=not arguments.quiet)
     if arguments.rescale_over is not None:
         pictures = images.pictures_in(arguments.rescale_over)
-        weights = rescale(weights, pictures, settings.pooling, arguments.threads)
-    settings = settings.for_picture(*content.shape[:2])
+        weights = rescale(weights, pictures, settings.pooling, arguments.threads, device=device)
+    settings = settings.for_picture(*content.shape[:2]).on_device(device)
     latest = None  # (record, image): what Ctrl-C saves
 
     def on_iteration(record, image):
@@ -67,7 +71,8 @@ def paint(arguments):
         latest = record, image
         progress.update(record)
 
-    how = {"threads": arguments.threads, "low_memory": arguments.low_memory} | dataclasses.asdict(settings)
+    how = {"threads": arguments.threads, "low_memory": arguments.low_memory, "device": device}
+    how |= dataclasses.asdict(settings)
     try:
         with Progress(settings, arguments.quiet) as progress:
             result = stylize(content, style, weights, on_iteration, **how)
@@ -144,6 +149,7 @@ def save(image, path, last_record, arguments, settings):
         "content": Path(arguments.content).name,
         "style": Path(arguments.style).name,
         "weights": Path(arguments.weights).name,
+        "device": arguments.device,
         "nnstyle": __version__,
     }
     if arguments.rescale_over is not None:

@@ -6,6 +6,7 @@ from .workers import empty, in_bands
 # im2row copies every pixel nine times. Done for a block of rows at a time, the copies are
 # still in the processor's cache when the matrix product reads them.
 BLOCK_BYTES = 4_000_000
+DEVICE_BLOCK_BYTES = 1_000_000_000  # a graphics card wants few, large products
 
 
 def im2row_conv(x, kernel, bias, workers=None):
@@ -16,7 +17,8 @@ def im2row_conv(x, kernel, bias, workers=None):
     matrix = kernel.reshape(9 * channels, filters)
     padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
     y = empty(workers, (height, width, filters), x)
-    rows = max(1, BLOCK_BYTES // max(1, 9 * channels * width * x.itemsize))
+    block_bytes = DEVICE_BLOCK_BYTES if workers and workers.whole else BLOCK_BYTES
+    rows = max(1, block_bytes // max(1, 9 * channels * width * x.itemsize))
 
     def block(top):
         patches = im2row(padded[top : top + rows + 2])  # (pixels of the block, 9 C)

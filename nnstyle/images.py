@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .backend import library_of, to_host
 from .colour import to_rgb
 from .errors import InputError
 
@@ -182,9 +183,10 @@ def preprocess(image, preprocessing, dtype=np.float32):
 
 def deprocess(values, preprocessing):
     """Undo `preprocess`: to uint8 RGB, clipped to 0..255 and rounded, never stretched (lesson 1)."""
-    pixels = values / np.array(preprocessing.scale) + np.array(preprocessing.mean)
+    xp = library_of(values)  # on a device, what is small is copied to the host: the bytes
+    pixels = values / xp.asarray(preprocessing.scale) + xp.asarray(preprocessing.mean)
     pixels = pixels[..., ::-1] if preprocessing.channel_order == "BGR" else pixels
-    return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    return to_host(xp.rint(xp.clip(pixels, 0, 255)).astype(xp.uint8))
 
 
 def pixel_range(preprocessing):

@@ -11,11 +11,8 @@ Feature maps are ``(height, width, channels)`` arrays of any floating type. With
 
 from .backend import library_of
 from .im2row import im2row_conv, row2im_conv_backward
-from .winograd import winograd_conv
 from .workers import empty, in_bands
 
-# From this many channels on, Winograd's fewer products outweigh its transforms.
-WINOGRAD_CHANNELS = 16
 FEW_CHANNELS = 4  # conv1_1 has three
 
 
@@ -39,8 +36,8 @@ def conv(x, kernel, bias, workers=None):
     y : array, shape (H, W, K)
     cache : the kernel
     """
-    if workers and x.shape[-1] >= WINOGRAD_CHANNELS:
-        return winograd_conv(x, kernel, workers, bias), kernel
+    if workers and x.shape[-1] >= workers.winograd_channels:
+        return workers.fast_conv(x, kernel, bias), kernel
     return im2row_conv(x, kernel, bias, workers), kernel
 
 
@@ -63,8 +60,8 @@ def conv_backward(dy, kernel, workers=None):
     """
     if workers and kernel.shape[2] < FEW_CHANNELS:
         return row2im_conv_backward(dy, kernel, workers)
-    if workers and dy.shape[-1] >= WINOGRAD_CHANNELS:
-        return winograd_conv(dy, kernel, workers, gradient=True)
+    if workers and dy.shape[-1] >= workers.winograd_channels:
+        return workers.fast_conv(dy, kernel, gradient=True)
     turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
     return im2row_conv(dy, turned, 0, workers)
 

@@ -13,6 +13,7 @@ from .network import POOLING
 BETA_PER_PIXEL = 1000
 MOST_ITERATIONS = 1_000_000
 FIRST_IMAGES = ("content", "noise", "style")
+OPTIMIZERS = ("lbfgs", "lbfgs-device")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,12 @@ class Settings:
         VGG was trained with max; for making images the paper prefers average, and so do we:
         strokes become bolder and noise disappears.
     bounded : bool
-        Keep pixels between 0 and 255 during the optimization, not only at its end.
+        Keep pixels between 0 and 255 during the optimization, not only at its end. Only
+        SciPy's L-BFGS-B can.
+    optimizer : "lbfgs" or "lbfgs-device", optional
+        SciPy's L-BFGS-B in float64 on the host, or the same method written out where the
+        picture is, in float32 (`nnstyle.lbfgs`). By default the first on a processor and for
+        bounded pictures, else the second.
 
     Raises
     ------
@@ -71,6 +77,7 @@ class Settings:
     rescale: bool = True
     pooling: str = "average"
     bounded: bool = False
+    optimizer: str | None = None
 
     def __post_init__(self):
         for name in ("content_layers", "style_layers"):
@@ -121,10 +128,18 @@ class Settings:
             raise InputError(
                 f"first_image must be one of {', '.join(FIRST_IMAGES)}, not {self.first_image!r}"
             )
+        if self.optimizer not in (None, *OPTIMIZERS):
+            raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
+        if self.bounded and self.optimizer == "lbfgs-device":
+            raise InputError("bounded pictures need the optimizer lbfgs: the other one knows no bounds")
 
     def for_picture(self, height, width):
         """These settings with beta decided for a picture of this size."""
         return self if self.beta is not None else replace(self, beta=float(BETA_PER_PIXEL * height * width))
+
+    def on_device(self, device):
+        """These settings with the optimizer decided for a device."""
+        return replace(self, optimizer=self.optimizer or ("lbfgs" if self.bounded else device.optimizer))
 
     def each_scale(self):
         """The settings of each scale, from the smallest; beta goes with the number of pixels."""

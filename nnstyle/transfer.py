@@ -1,20 +1,17 @@
 """Style transfer: first image, scales, and `stylize`, which joins everything."""
 
 import time
-import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from . import images
-from .memory import available
+from . import devices, images, lbfgs, optimizer
+from .backend import to_host
 from .network import Network
 from .objective import Objective
-from .optimizer import minimize
 from .settings import Settings
 from .weights import Weights, load_weights, rescale
-from .workers import Workers
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Result:
     image : uint8 array, shape (H, W, 3), RGB
     losses : list of Record, one an iteration
     settings : Settings
-        With the beta that was used.
+        With the beta and the optimizer that were used.
     reason : str
         Why the optimization ended, at the last scale.
     """
@@ -93,7 +90,9 @@ def next_start(image, first, larger_first, settings):
     return larger_first + images.enlarge(image - first, height, width)
 
 
-def stylize(content, style, weights="pocket", callback=None, threads=None, low_memory=None, **settings):
+def stylize(
+    content, style, weights="pocket", callback=None, threads=None, low_memory=None, device="cpu", **settings
+):
     """Paint the content of one picture in the style of another (lesson 11).
 
     Parameters
@@ -111,13 +110,16 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, low_m
     low_memory : bool, optional
         Keep nothing in memory that can be had again: less memory, and about twice the
         time. By default only where memory is short, with a warning.
+    device : "cpu", "auto", "cuda", "cuda:1" and so on
+        Where to compute, as for `nnstyle.devices.find`: "auto" takes a graphics card where
+        CuPy sees one. There, `threads` has no meaning.
     **settings
         The fields of `Settings`: size, iterations, alpha, beta, and so on.
 
     Returns
     -------
     Result
-        The same input gives the same picture, bit for bit, on one machine.
+        The same input gives the same picture, bit for bit, on one machine's processor.
 
     Raises
     ------
@@ -126,15 +128,15 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, low_m
     NotFiniteError
         If the loss becomes NaN or infinite.
     """
-    settings = Settings(**settings)
+    settings, device = Settings(**settings), devices.find(device)
     weights = weights if isinstance(weights, Weights) else load_weights(weights)
     Network(weights).check_names([*settings.content_layers, *settings.style_layers])
     content, style = (images.resize(images.load_image(source), settings.size) for source in (content, style))
-    settings = settings.for_picture(*content.shape[:2])
+    settings = settings.for_picture(*content.shape[:2]).on_device(device)
     if settings.rescale and not weights.rescaled:
-        weights = rescale(weights, [content, style], settings.pooling, threads)
+        weights = rescale(weights, [content, style], settings.pooling, threads, device=device)
     if low_memory is None:
-        low_memory = is_memory_short(weights, *content.shape[:2])
+        low_memory = device.is_memory_short(weights, *content.shape[:2])
     records, began = [], time.perf_counter()
 
     def on_iteration(image, loss, objective):
@@ -151,30 +153,30 @@ def stylize(content, style, weights="pocket", callback=None, threads=None, low_m
         pictures = [*pictures, first_image(*pictures, scale)]
         *targets, first = (images.preprocess(picture, weights.preprocessing) for picture in pictures)
         start = first if image is None else next_start(image, before, first, settings)
-        with Workers(threads, low_memory) as workers:
-            image, reason = paint(weights, *targets, start, scale, workers, on_iteration)
+        with device.current, device.workers(threads, low_memory) as workers:
+            image, reason = paint(weights, *targets, start, scale, device, workers, on_iteration)
         before = first
     return Result(images.deprocess(image, weights.preprocessing), records, settings, reason)
 
 
-def paint(weights, content, style, start, settings, workers, callback):
+def paint(weights, content, style, start, settings, device, workers, callback):
     """Minimize equation (7) at one scale, from preprocessed pictures; return (image, reason)."""
     bounds = images.pixel_range(weights.preprocessing) if settings.bounded else None
     with np.errstate(over="ignore", invalid="ignore"):  # minimize looks for itself
-        network = Network(weights, settings.pooling, workers=workers)
-        objective = Objective(network, content, style, settings)
+        network = Network(device.put_weights(weights), settings.pooling, workers=workers)
+        objective = Objective(network, device.put(content), device.put(style), settings)
         report = partial(callback, objective=objective)
-        return minimize(objective, start, settings.iterations, bounds, report)
+        if settings.optimizer == "lbfgs-device":
+            image, reason = lbfgs.minimize(objective, device.put(start), settings.iterations, bounds, report)
+            return to_host(image), reason
+        return optimizer.minimize(on_host(objective, device), start, settings.iterations, bounds, report)
 
 
-def is_memory_short(weights, height, width):
-    """Whether there is less memory than `stylize` likes to use for a picture; warn if so."""
-    # Measured: five times conv1_1's feature map; the kernels, as they are and transformed; and some
-    # forty float64 vectors as long as the picture in L-BFGS-B.
-    kernels = sum(kernel.nbytes for kernel, _ in weights.values())
-    pixels = height * width
-    needed = 20 * weights["conv1_1"][1].size * pixels + 8 * kernels + 8 * 3 * 42 * pixels + 1.5e8
-    if needed <= available():
-        return False
-    warnings.warn("little memory is free: working with less of it, which takes longer", stacklevel=3)
-    return True
+def on_host(objective, device):
+    """An objective for an optimizer on the host: a picture goes up, a gradient comes down."""
+
+    def evaluate(image):
+        loss, gradient = objective(device.put(image))
+        return loss, to_host(gradient)
+
+    return evaluate

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from .backend import library_of
 from .errors import InputError
 from .memory import Memory
+from .winograd import winograd_conv
 
 # Rows worked on at a time: what one operation leaves in the cache, the next one finds there.
 BAND_BYTES = 1_000_000
@@ -41,6 +42,9 @@ class Workers:
     depend on `threads` in any way, down to the last bit: threads only choose who
     computes a piece, never how the work is cut or in which order sums are taken.
     """
+
+    whole = False  # operations get bands of arrays
+    winograd_channels = 16  # from as many on, Winograd's fewer products outweigh its transforms
 
     def __init__(self, threads=None, low_memory=False):
         cores = getattr(os, "sched_getaffinity", lambda pid: range(os.cpu_count()))(0)
@@ -95,6 +99,10 @@ class Workers:
             other.result()  # raises what was raised there
         return results
 
+    def fast_conv(self, x, kernel, bias=None, gradient=False):
+        """`nnstyle.winograd.winograd_conv` by these workers."""
+        return winograd_conv(x, kernel, self, bias, gradient)
+
     def empty(self, shape, dtype):
         """An array with undefined contents, in memory that was used before where possible."""
         return self._memory.empty(shape, dtype)
@@ -136,14 +144,14 @@ def in_bands(workers, function, first, *others):
     Parameters
     ----------
     workers : Workers or None
-        Without workers there is one band, everything.
+        Without workers, and on a device, there is one band, everything.
     function : callable
         Takes the same band of each array and writes its result into one of them.
     first, *others : arrays
         The others have as many rows as the first, or a multiple of that. How they are cut
         depends on their sizes alone, not on the number of threads.
     """
-    if not workers:
+    if not workers or workers.whole:
         return [function(first, *others)]
     arrays = [(array, len(array) // max(1, len(first))) for array in (first, *others)]
     count = max(1, min(len(first), max(array.nbytes for array, _ in arrays) // BAND_BYTES))

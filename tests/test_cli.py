@@ -71,6 +71,7 @@ def test_a_picture_carries_the_settings_that_made_it(folder, ending):
         beta=9.0,
         style_layers=("conv1_1", "conv2_1"),
         layer_weights=(0.25, 0.75),
+        optimizer="lbfgs",  # what was left open is stored as it was decided
     )
     for name, value in dataclasses.asdict(settings).items():
         assert stored[name] == (list(value) if isinstance(value, tuple) else value)
@@ -161,9 +162,13 @@ def test_the_help_groups_the_options_and_tells_their_defaults(help_text):
             ",".join(default) if isinstance(default, tuple) and isinstance(default[0], str) else str(default)
         )
         # These depend on the picture or on other options, or are switches.
-        assert name in ("beta", "layer_weights", "bounded", "rescale") or f"default: {shown}" in " ".join(
-            option.split()
-        )
+        assert name in (
+            "beta",
+            "layer_weights",
+            "bounded",
+            "rescale",
+            "optimizer",
+        ) or f"default: {shown}" in " ".join(option.split())
 
 
 def test_the_help_promises_what_happens_to_files(help_text):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnstyle import InputError, Record, Settings, optimizer, stylize, transfer
+from nnstyle import InputError, Record, Settings, devices, optimizer, stylize
 from nnstyle.images import enlarge
 from nnstyle.progress import cost_ahead
 from nnstyle.transfer import next_start
@@ -76,11 +76,13 @@ def test_scales_go_with_every_other_setting(pictures, how):
 
 
 def test_what_a_scale_leaves_over_the_next_one_does(pictures, monkeypatch):
+    original = optimizer.minimize
+
     def minimize(objective, start, iterations, bounds, callback):
         iterations = 1 if max(start.shape) == 44 else iterations  # as if no lower loss were found
-        return optimizer.minimize(objective, start, iterations, bounds, callback)
+        return original(objective, start, iterations, bounds, callback)
 
-    monkeypatch.setattr(transfer, "minimize", minimize)
+    monkeypatch.setattr(optimizer, "minimize", minimize)
     result = stylize(*pictures, size=88, iterations=6, scales=2)
     assert [record.size for record in result.losses] == [44] + 5 * [88]
 
@@ -114,7 +116,7 @@ def test_enlarging_keeps_channels_apart_and_values_as_they_are():
 
 def test_where_memory_is_short_less_is_used_and_the_picture_is_the_same(pictures, monkeypatch):
     expected = stylize(*pictures, size=64, iterations=3)
-    monkeypatch.setattr(transfer, "available", lambda: 1e8)
+    monkeypatch.setattr(devices, "available", lambda: 1e8)
     with pytest.warns(UserWarning, match="little memory is free"):
         result = stylize(*pictures, size=64, iterations=3)
     np.testing.assert_array_equal(result.image, expected.image)

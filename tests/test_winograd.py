@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from nnstyle import layers, winograd
+from nnstyle import layers, winograd, workers
 from nnstyle.winograd import winograd_conv
 from nnstyle.workers import Workers
 
@@ -54,7 +54,7 @@ def test_every_pair_of_channels(c_in, dtype):
 
 def test_the_door_chooses_by_the_number_of_channels(monkeypatch):
     calls = []
-    monkeypatch.setattr(layers, "winograd_conv", lambda x, *_, **__: calls.append(x.shape[-1]))
+    monkeypatch.setattr(workers, "winograd_conv", lambda x, *_, **__: calls.append(x.shape[-1]))
     for inputs, outputs in ((3, 32), (16, 8)):
         x, kernel, bias, dy = example(5, 4, inputs, outputs)
         layers.conv(x, kernel, bias, Workers(1))

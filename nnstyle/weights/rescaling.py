@@ -4,17 +4,18 @@ import os
 
 import numpy as np
 
+from ..backend import to_host
+from ..devices import Host
 from ..errors import InputError
 from ..images import SMALLEST, load_image, preprocess, resize
 from ..network import Network
-from ..workers import Workers
 from .loading import Weights
 
 LARGEST = 512  # px: a mean over more positions than that says nothing new, and costs memory
 QUIETEST = 0.3  # of its layer's mean activation: a filter is not made louder than one that has this
 
 
-def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETEST):
+def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETEST, device=None):
     """The same network, its filters divided by their mean activations over pictures (lesson 12).
 
     As in Gatys, Ecker and Bethge (CVPR 2016), section 2: "normalized" is the network whose
@@ -49,6 +50,9 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
         With 0, every mean is 1, as in the paper: for pictures that are many and varied. A
         filter that is 0 in all of them then has nothing to be divided by, and stays.
 
+    device : device, optional
+        One of `nnstyle.devices.find`, to compute there; the weights stay on the host.
+
     Returns
     -------
     Weights
@@ -59,8 +63,10 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
     InputError
         If there are no pictures, one cannot be read, or an activation is not finite.
     """
-    with Workers(threads) as workers, np.errstate(over="ignore", invalid="ignore"):
-        means = mean_activations(Network(weights, pooling, workers=workers), weights, pictures)
+    device = device or Host()
+    with device.current, device.workers(threads) as workers, np.errstate(over="ignore", invalid="ignore"):
+        network = Network(device.put_weights(weights), pooling, workers=workers)
+        means = mean_activations(network, weights, pictures, device)
     if not all(np.isfinite(mean).all() for mean in means.values()):
         raise InputError("the network's activations become infinite or NaN: its weights are too large")
     layers, incoming = {}, np.ones(3)  # the picture itself is not rescaled
@@ -73,15 +79,15 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
     return Weights(layers, weights.name, weights.preprocessing, rescaled=True)
 
 
-def mean_activations(network, weights, pictures):
+def mean_activations(network, weights, pictures, device):
     """Each filter's mean over all positions of all pictures: {layer name: array (filters,)}."""
     sums, positions = dict.fromkeys(weights, 0), dict.fromkeys(weights, 0)
     for picture in pictures:
-        x = preprocess(load_small(picture), weights.preprocessing)
+        x = device.put(preprocess(load_small(picture), weights.preprocessing))
         for name in network.layers:
             x = network.forward_layer(name, x, [])  # what backward needs is dropped: one layer in memory
             if name in weights:
-                sums[name] = sums[name] + x.sum((0, 1), dtype=np.float64)
+                sums[name] = sums[name] + to_host(x.sum((0, 1), dtype=np.float64))
                 positions[name] += x[..., 0].size
     if not positions["conv1_1"]:
         raise InputError("rescaling needs at least one picture")

@@ -1,0 +1,76 @@
+"""Winograd's convolution for a device: `nnstyle.winograd`, in a few operations on whole arrays.
+
+There, the tiles are worked on in pieces that fit a processor's cache. A graphics card
+wants few operations, each of them large. So all tiles are laid out at once, as an array
+(8, 8, tiles, channels): the rows of every tile, their columns, then as many pixels as there
+are tiles. Combining rows by B^T is one matrix product; combining columns is eight, which
+the array library does in one call; so is the product of every point with its kernel.
+"""
+
+from .backend import library_of
+from .winograd import AT, BT, RECIPROCAL, TILE, G, N
+
+# Memory for the transformed tiles held at a time: long matrix products keep a card busy,
+# and all of a large picture's at once would fill it.
+BLOCK_BYTES = 1e9
+
+
+def both_ways(matrix, tiles):
+    """Apply a matrix to the rows, and then to the columns, of every tile.
+
+    matrix (m, n), tiles (n, n, pixels) -> (m, m, pixels)
+    """
+    m, n = matrix.shape
+    rows = (matrix @ tiles.reshape(n, -1)).reshape(m, n, -1)
+    return matrix @ rows
+
+
+def on_device(matrix, like):
+    """A small matrix of the host's as an array of the library, and of the type, of another."""
+    return library_of(like).asarray(matrix.tolist(), dtype=like.dtype)
+
+
+def kernel_points(kernel):
+    """The kernel's values at all pairs of points: (3, 3, in, out) -> (8, 8, in, out)."""
+    points = both_ways(on_device(G, kernel), kernel.reshape(3, 3, -1))
+    return points.reshape(N, N, *kernel.shape[2:])
+
+
+def winograd_conv_whole(x, kernel, workers, bias=None, gradient=False):
+    """3x3 convolution with stride 1 and a border of zeros, or its input gradient (lesson 3).
+
+    Parameters, result and the kernel that must never change are those of
+    `nnstyle.winograd.winograd_conv`; the arrays are of any library.
+    """
+    xp = library_of(x)
+    height, width, c_in = x.shape
+    points, bt, at = workers.once(kernel_points, kernel), BT, AT
+    if gradient:  # the flipped kernel: same numbers, other order
+        points, bt, at = points.swapaxes(2, 3), BT[RECIPROCAL], AT[:, RECIPROCAL]
+    bt, at = on_device(bt, x), on_device(at, x)
+    down, across, c_out = -(-height // TILE), -(-width // TILE), points.shape[3]
+    padded = xp.zeros((down * TILE + 2, across * TILE + 2, c_in), dtype=x.dtype)
+    padded[1 : height + 1, 1 : width + 1] = x
+    y = workers.empty((down * TILE, across * TILE, c_out), x.dtype)
+    step = max(1, int(BLOCK_BYTES // (2 * N * N * across * (c_in + c_out) * x.itemsize)))
+    for top in range(0, down, step):
+        rows = slice(top * TILE, min(top + step, down) * TILE)
+        y[rows] = _tiles(padded[rows.start : rows.stop + 2], points, bt, at, bias)
+    return xp.ascontiguousarray(y[:height, :width])
+
+
+def _tiles(padded, points, bt, at, bias):
+    """Whole rows of tiles: padded (6 t + 2, 6 s + 2, in) -> (6 t, 6 s, out)."""
+    xp = library_of(padded)
+    (height, width, c_in), c_out = padded.shape, points.shape[3]
+    down, across = height // TILE, width // TILE
+    row, column, channel = padded.strides
+    overlapping = xp.lib.stride_tricks.as_strided(  # the tiles overlap by two: so far only a view
+        padded, (N, N, down, across, c_in), (row, column, TILE * row, TILE * column, channel)
+    )
+    x = both_ways(bt, xp.ascontiguousarray(overlapping).reshape(N, N, -1))  # B^T x
+    products = x.reshape(N, N, -1, c_in) @ points  # (G k) * (B^T x): (8, 8, tiles, out)
+    y = both_ways(at, products.reshape(N, N, -1))  # A^T [...]
+    y = y.reshape(TILE, TILE, down, across, c_out).transpose(2, 0, 3, 1, 4)
+    y = y.reshape(down * TILE, across * TILE, c_out)
+    return y if bias is None else y + bias
