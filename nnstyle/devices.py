@@ -61,6 +61,9 @@ class Host:
         return True
 
 
+HOST = Host()
+
+
 class Card(Host):
     """One of NVIDIA's graphics cards, with CuPy's arrays.
 
@@ -147,7 +150,7 @@ def find(name):
     if isinstance(name, Host):
         return name
     if name == "cpu":
-        return Host()
+        return HOST
     if name == "auto":
         return automatic()
     kind, _, number = str(name).partition(":")
@@ -161,14 +164,14 @@ def automatic():
     try:
         cupy = import_cupy()
     except InputError:
-        return Host()
+        return HOST
     if not cupy.cuda.is_available():
-        return Host()
+        return HOST
     try:
         return Card(0)
     except InputError as error:
         warnings.warn(f"{error}; using the processor", stacklevel=2)
-        return Host()
+        return HOST
 
 
 def import_cupy():

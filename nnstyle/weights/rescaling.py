@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from ..backend import to_host
-from ..devices import Host
+from ..devices import HOST
 from ..errors import InputError
 from ..images import SMALLEST, load_image, preprocess, resize
 from ..network import Network
@@ -15,7 +15,7 @@ LARGEST = 512  # px: a mean over more positions than that says nothing new, and 
 QUIETEST = 0.3  # of its layer's mean activation: a filter is not made louder than one that has this
 
 
-def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETEST, device=None):
+def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETEST, device=HOST):
     """The same network, its filters divided by their mean activations over pictures (lesson 12).
 
     As in Gatys, Ecker and Bethge (CVPR 2016), section 2: "normalized" is the network whose
@@ -50,8 +50,8 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
         With 0, every mean is 1, as in the paper: for pictures that are many and varied. A
         filter that is 0 in all of them then has nothing to be divided by, and stays.
 
-    device : device, optional
-        One of `nnstyle.devices.find`, to compute there; the weights stay on the host.
+    device : device
+        Where to compute, from `nnstyle.devices.find`. The weights stay on the host.
 
     Returns
     -------
@@ -63,7 +63,6 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
     InputError
         If there are no pictures, one cannot be read, or an activation is not finite.
     """
-    device = device or Host()
     with device.current, device.workers(threads) as workers, np.errstate(over="ignore", invalid="ignore"):
         network = Network(device.put_weights(weights), pooling, workers=workers)
         means = mean_activations(network, weights, pictures, device)
@@ -79,7 +78,7 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
     return Weights(layers, weights.name, weights.preprocessing, rescaled=True)
 
 
-def mean_activations(network, weights, pictures, device):
+def mean_activations(network, weights, pictures, device=HOST):
     """Each filter's mean over all positions of all pictures: {layer name: array (filters,)}."""
     sums, positions = dict.fromkeys(weights, 0), dict.fromkeys(weights, 0)
     for picture in pictures:
