@@ -8,21 +8,20 @@ A graphics card has its own memory, its own queue of work, and arithmetic to spa
 NumPy's functions. What has to change in the layers and the losses? Nothing, if they never name
 NumPy; that is checked here on arrays that refuse NumPy as firmly as a card's arrays do. What does
 change is what limits the time, and how time must be measured. This lesson derives the limit, and
-shows the stopwatch that lies. It needs no card: where it finds none, it says so and measures none.
+shows the stopwatch that lies. Where it finds no card, it says so and measures none.
 """
 
 # %%
 # The same lines
 # --------------
-# No layer and no loss of this package calls ``np.something``. They ask the array for its library,
-# ``xp = array.__array_namespace__()`` (``nnstyle/backend.py``; the method is part of the Python
-# array API standard), and call ``xp.maximum`` or ``xp.matmul``. Whether that is true cannot be seen
-# with NumPy's own arrays. ``lessons/elsewhere.py`` has arrays as strict as a card's. They compute
-# with their own kind only: a NumPy array handed to one of their functions is refused, and so is one
-# of theirs handed to NumPy.
+# No layer and no loss of this package calls ``np.something``. They ask for the library that the array
+# at hand belongs to, ``xp = library_of(array)`` (``nnstyle/backend.py``), and call ``xp.maximum`` or
+# ``xp.matmul``. Whether that is true cannot be seen with NumPy's own arrays. ``lessons/elsewhere.py``
+# has arrays as strict as a card's. They compute with their own kind only: a NumPy array handed to one
+# of their functions is refused, and so is one of theirs handed to NumPy.
 #
 # .. literalinclude:: ../../elsewhere.py
-#    :lines: 8-
+#    :lines: 14-
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +29,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from lessons import tools
-from lessons.elsewhere import Far
-from nnstyle import Network, Settings, layers, load_weights
+from lessons.elsewhere import Far, FarDevice
+from nnstyle import InputError, Network, Settings, devices, layers, load_weights, stylize
 from nnstyle.benchmark import work
 from nnstyle.benchmark.lbfgs import lbfgs_seconds
 from nnstyle.images import preprocess
@@ -49,9 +48,8 @@ settings = Settings(tv_weight=1e-3, beta=1e6)
 
 
 def loss_and_gradient(pooling, carry):
-    """Equation (7) and its gradient at a noisy picture, all arrays carried by a function."""
-    carried = {name: (carry(kernel), carry(bias)) for name, (kernel, bias) in weights.items()}
-    network = Network(carried, pooling)
+    """Equation (7) and its gradient at a noisy picture; `carry` puts arrays where they are to be."""
+    network = Network({name: tuple(map(carry, layer)) for name, layer in weights.items()}, pooling)
     return Objective(network, *map(carry, pictures), settings)(carry(noise))
 
 
@@ -62,11 +60,18 @@ for pooling in ("max", "average"):
     print(f"{pooling:>7} pooling: loss {far_loss:.6e}, and not a bit of it differs")
 
 # %%
-# So nothing of NumPy's was called on the way, and no array was carried back in silence. What
-# remains for a card: the fast convolution of ``nnstyle/winograd.py``, which is written for threads
-# of a processor (``Network(..., workers=None)`` does without it), and SciPy's L-BFGS-B, which works
-# on the host, the processor: for each evaluation a picture goes up and a gradient comes down.
-#
+# So nothing of NumPy's was called on the way, and no array was carried back in silence. That was the
+# plain convolution. A card's fast one (``nnstyle/winograd_whole.py``) is few operations on whole arrays.
+# SciPy's L-BFGS-B works on the host, the processor: for each evaluation a picture goes up and a gradient
+# comes down. ``nnstyle/lbfgs.py`` is the same method on the card. Now all of it, up to a third picture:
+
+how = {"size": 64, "iterations": 5, "optimizer": "lbfgs-device"}
+far_painted, painted = (stylize(*pair, device=device, **how) for device in (FarDevice(), "cpu"))
+levels = np.abs(far_painted.image.astype(int) - painted.image).max()
+print(f"loss {far_painted.losses[-1].total:.6e} and {painted.losses[-1].total:.6e}, {levels} levels apart")
+assert levels <= 2  # the sums are taken in another order
+
+# %%
 # What limits the time
 # --------------------
 # A layer has to do its sums and products, and it has to read its input and its weights and write
@@ -83,7 +88,7 @@ for pooling in ("max", "average"):
 
 
 def intensity(positions, channels, filters, bytes_each=4):
-    """Operations of a plain 3x3 convolution, and its operations per byte moved."""
+    """Operations of a plain 3x3 convolution, and how many per byte moved."""
     operations = 2 * 9 * channels * filters * positions
     numbers = positions * (channels + filters) + 9 * channels * filters
     return operations, operations / (numbers * bytes_each)
@@ -124,8 +129,7 @@ tools.save(figure, "l13_roofline")
 
 # %%
 # Left of a bend memory decides, right of it arithmetic. For the card, ``conv1_1`` with its three
-# channels is limited by memory, and every other convolution by arithmetic. That is what makes this
-# algorithm a good one for a card.
+# channels is limited by memory, and all others by arithmetic: this algorithm is a good one for a card.
 
 bend = card[0] / card[1]
 assert points[0][2] < bend and all(x > bend for _, _, x in points[1:])
@@ -138,9 +142,9 @@ print(f"host: {host * 1e3:.0f} ms of SciPy's L-BFGS-B an iteration, on this mach
 assert both_ways < floor / 10
 
 # %%
-# The card's times are limits, computed, not measured. They tell what to do first all the same:
-# copying is next to nothing; but where the host needs several times the card's limit, L-BFGS has to
-# move to the card too, or it decides the time (Amdahl's law; second exercise).
+# The card's times are limits, computed, not measured. They tell what to do first all the same. Copying is
+# next to nothing; but where the host needs several times the card's limit, L-BFGS has to move to the
+# card too, or it decides the time (Amdahl's law; second exercise). So by default it does.
 #
 # The stopwatch that lies
 # -----------------------
@@ -176,34 +180,31 @@ assert times["with synchronize()"] > 10 * times["without waiting"]
 
 # %%
 # The first line is the time of *asking*. A measurement on a card therefore warms up (the first call
-# compiles and takes memory), waits, starts the clock, launches, and waits again. CuPy's
-# ``cupyx.profiler.benchmark`` does so, with events that the card itself stamps. In the objective
-# the wait is in ``squared_sum`` of ``nnstyle/losses.py``: a loss becomes a Python float there, once
-# for each loss and layer.
+# compiles), waits, starts the clock, launches, and waits again: ``cupyx.profiler.benchmark`` does so,
+# with events that the card stamps. The objective waits in ``squared_sum`` of ``nnstyle/losses.py``,
+# where a loss becomes a Python float.
 #
 # On a card, if there is one
 # --------------------------
 
 
 def times_on_a_card(rounds=10):
-    """Milliseconds of an evaluation at 512 px, plain convolution; None without CuPy or a card."""
+    """Milliseconds of an evaluation at 512 px; None without CuPy or a card."""
     try:
-        import cupy
-        from cupyx.profiler import benchmark
-
-        cupy.cuda.runtime.getDeviceCount()
-    except Exception:  # not installed, no driver, no card: each fails in its own way
+        card = devices.find("cuda")
+    except InputError:  # it says what is missing
         return None
-    carried = {name: tuple(map(cupy.asarray, layer)) for name, layer in weights.items()}
-    content, style, image = map(cupy.asarray, work.make_images(512))
-    network = Network(carried, "average")
-    objective = Objective(network, content, style, Settings().for_picture(512, 512))
-    return benchmark(objective, (image,), n_repeat=rounds).gpu_times.ravel() * 1e3
+    from cupyx.profiler import benchmark
+
+    with card.current, card.workers() as its_workers:
+        network = Network(card.put_weights(weights), "average", workers=its_workers)
+        content, style, image = map(card.put, work.make_images(512))
+        objective = Objective(network, content, style, Settings().for_picture(512, 512))
+        return benchmark(objective, (image,), n_repeat=rounds).gpu_times.ravel() * 1e3
 
 
 card_times = times_on_a_card()
-found = card_times is not None
-print(f"{np.median(card_times):.1f} ms an evaluation" if found else "no card, no measurement")
+print("no card, no measurement" if card_times is None else f"{np.median(card_times):.1f} ms an evaluation")
 
 # %%
 # What could go wrong
@@ -246,5 +247,4 @@ assert before / faster_card < 1.11 and before / faster_host > 5
 # %%
 # Where next
 # ----------
-# ``nnstyle/backend.py`` is the one line on which all this rests. ``python -m nnstyle.benchmark``
-# measures your processor, alone or beside PyTorch (README, section "How fast it is").
+# ``nnstyle/devices.py`` finds the card, and ``python -m nnstyle.benchmark`` measures (README).
