@@ -22,7 +22,7 @@ import numpy as np
 import scipy.optimize
 
 from lessons import tools
-from nnstyle import Network, Settings, load_weights, losses
+from nnstyle import Network, Settings, lbfgs, load_weights, losses
 from nnstyle.images import deprocess, preprocess
 from nnstyle.objective import Objective
 from nnstyle.optimizer import OPTIONS, minimize
@@ -124,8 +124,7 @@ tools.save(figure, "l10_losses")
 # %%
 # The best picture of each way. L-BFGS has painted over most of the photograph's greens and greys.
 
-pictures = [deprocess(runs[name].best, preprocessing) for name in shown]
-tools.save(tools.grid(pictures, shown), "l10_pictures")
+tools.save(tools.grid([deprocess(runs[name].best, preprocessing) for name in shown], shown), "l10_pictures")
 
 # %%
 # How L-BFGS walks
@@ -177,7 +176,6 @@ for name, steps, memory in ("gradient descent", 30, 0), ("L-BFGS", 2, 10):
     heights = np.sum(path @ valley * path, axis=1)
     assert np.isclose(heights[-1], 0 if memory else heights[0] * (24 / 26) ** 60)
     axis.plot(*path.T, ".-", label=f"{name}, {steps} steps")
-axis.set(xlabel="$x_1$", ylabel="$x_2$")
 axis.legend()
 tools.save(figure, "l10_valley")
 
@@ -219,7 +217,7 @@ assert len(watched.losses) < plain
 # ---------
 # .. exercise::
 #
-#    Build :math:`H` as a matrix, and compare :math:`-H g` with the two loops. Is :math:`H y = s`?
+#    Build :math:`H` as a matrix. Do the loops, and ``nnstyle.lbfgs``, give :math:`-H g`? Is :math:`H y = s`?
 #
 # .. solution::
 
@@ -228,7 +226,9 @@ H, g = one * (s @ y) / (y @ y), rng.normal(size=8)
 for s, y in pairs:
     left = one - np.outer(s, y) / (s @ y)
     H = left @ H @ left.T + np.outer(s, s) / (s @ y)
-assert tools.relative_error(direction(g, pairs), -H @ g) < 1e-10
+steps = [(s, y, 1 / (s @ y), (s @ y) / (y @ y)) for s, y in pairs]
+for its in (direction(g, pairs), lbfgs.direction(g, steps)):
+    assert tools.relative_error(its, -H @ g) < 1e-10
 assert tools.relative_error(direction(y, pairs), -s) < 1e-10
 
 # %%
@@ -247,4 +247,4 @@ assert default.fun - 1e9 > 0.01
 # %%
 # Where next
 # ----------
-# :doc:`l11_the_picture`. In the package: ``nnstyle/objective.py`` and ``nnstyle/optimizer.py``.
+# :doc:`l11_the_picture`. In the package: ``nnstyle/objective.py``, ``nnstyle/optimizer.py``, ``nnstyle/lbfgs.py``.

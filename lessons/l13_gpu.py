@@ -61,7 +61,7 @@ for pooling in ("max", "average"):
 
 # %%
 # So nothing of NumPy's was called on the way, and no array was carried back in silence. That was the
-# plain convolution. A card's fast one (``nnstyle/winograd_whole.py``) is few operations on whole arrays.
+# plain convolution. A card's fast one, ``winograd_conv_whole``, is few operations on whole arrays.
 # SciPy's L-BFGS-B works on the host, the processor: for each evaluation a picture goes up and a gradient
 # comes down. ``nnstyle/lbfgs.py`` is the same method on the card. Now all of it, up to a third picture:
 

@@ -134,7 +134,7 @@ def kernel_bytes(weights):
 
 
 def find(name):
-    """The device of this name.
+    """The device of this name (lesson 13).
 
     Parameters
     ----------

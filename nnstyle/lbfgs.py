@@ -15,7 +15,7 @@ MOST_STEPS = 20  # tried along one direction
 
 
 def minimize(objective, start, iterations, bounds=None, callback=None):
-    """Lower `objective` from the image `start` by L-BFGS, all in the memory of `start` (lesson 10).
+    """Lower `objective` from the image `start` by L-BFGS, all in the memory of `start`.
 
     Liu and Nocedal (1989), with a line search for the weak Wolfe conditions. Vectors have the
     image's own type, where `nnstyle.optimizer.minimize` has float64 on the host. Whatever
@@ -73,7 +73,7 @@ def remember(steps, s, y):
 
 
 def direction(gradient, steps):
-    """Minus the gradient times L-BFGS's inverse Hessian: the two-loop recursion.
+    """Minus the gradient times L-BFGS's inverse Hessian: the two-loop recursion (lesson 10).
 
     Nocedal (1980); algorithm 7.4 of Nocedal and Wright (2006). No number comes back to the host here.
     """

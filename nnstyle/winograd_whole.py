@@ -37,7 +37,7 @@ def kernel_points(kernel):
 
 
 def winograd_conv_whole(x, kernel, workers, bias=None, gradient=False):
-    """3x3 convolution with stride 1 and a border of zeros, or its input gradient (lesson 3).
+    """3x3 convolution with stride 1 and a border of zeros, or its input gradient (lesson 13).
 
     Parameters, result and the kernel that must never change are those of
     `nnstyle.winograd.winograd_conv`; the arrays are of any library.

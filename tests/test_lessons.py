@@ -7,12 +7,24 @@ from pathlib import Path
 import pytest
 
 import nnstyle
-from nnstyle import images, layers, losses, objective, optimizer, winograd
+from nnstyle import (
+    backend,
+    devices,
+    images,
+    layers,
+    lbfgs,
+    losses,
+    objective,
+    optimizer,
+    winograd,
+    winograd_whole,
+)
 
 LESSONS = Path(__file__).parents[1] / "lessons"
 PUBLIC = [
     *(getattr(nnstyle, name) for name in ("Network", "Settings", "load_weights", "stylize")),
     *(nnstyle.Network.forward, nnstyle.Network.backward, objective.Objective, optimizer.minimize),
+    *(lbfgs.direction, backend.library_of, devices.find, winograd_whole.winograd_conv_whole),
     *(images.load_image, images.resize, images.preprocess, images.deprocess, winograd.winograd_conv),
     *(layers.conv, layers.relu, layers.max_pool, layers.average_pool),
     *(layers.conv_backward, layers.relu_backward, layers.max_pool_backward, layers.average_pool_backward),
