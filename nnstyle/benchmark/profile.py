@@ -20,18 +20,26 @@ POOLING = ("average pooling", "average pooling, backward")
 
 
 class Stopwatch:
-    """Adds up the time spent in each operation, without the operations inside it."""
+    """Adds up the time spent in each operation, without the operations inside it.
 
-    def __init__(self):
-        self.seconds, self._inside = collections.Counter(), [0.0]
+    Parameters
+    ----------
+    wait : callable
+        Returns when the device has done all it was asked for (lesson 13).
+    """
+
+    def __init__(self, wait=lambda: None):
+        self.wait, self.seconds, self._inside = wait, collections.Counter(), [0.0]
 
     def timed(self, function, name):
         """The function, its time counted under the name."""
 
         def call(*arguments, **keywords):
+            self.wait()
             began = time.perf_counter()
             self._inside.append(0.0)
             result = function(*arguments, **keywords)
+            self.wait()
             elapsed = time.perf_counter() - began
             self.seconds[name] += elapsed - self._inside.pop()
             self._inside[-1] += elapsed
@@ -40,9 +48,13 @@ class Stopwatch:
         return call
 
 
-def profile(make, rounds):
-    """Shares of the operations in the evaluation that `make()` returns: (name, seconds), longest first."""
-    watch = Stopwatch()
+def profile(make, rounds, wait=lambda: None):
+    """Shares of the operations in the evaluation that `make()` returns: (name, seconds), longest first.
+
+    A card is waited for before and after each of them, so that together they take longer than an
+    evaluation that nobody looks into.
+    """
+    watch = Stopwatch(wait)
     with contextlib.ExitStack() as patches:
         for module, attribute, name in OPERATIONS:
             timed = watch.timed(getattr(module, attribute), name)

@@ -6,11 +6,12 @@ import time
 import numpy as np
 
 from .. import weights
+from ..devices import Host
 from ..images import Preprocessing
 from ..network import LAYERS, Network, layers_of
 from ..objective import Objective
 from ..settings import Settings
-from ..winograd import N, TILE
+from ..winograd import TILE, N
 
 VGG19_WIDTHS = (64, 128, 256, 512, 512)  # channels of each block
 NETWORKS = ("pocket", "vgg19")
@@ -37,11 +38,11 @@ def make_images(size):
     return [60 * rng.standard_normal((size, size, 3), np.float32) for _ in range(3)]
 
 
-def evaluation(network, size, workers):
+def evaluation(network, size, workers, device=None):
     """A function that evaluates the loss and its gradient once, as `stylize` does by default."""
-    settings = Settings(size=size).for_picture(size, size)
-    content, style, image = make_images(size)
-    net = Network(make_weights(network), settings.pooling, workers=workers)
+    device, settings = device or Host(), Settings(size=size).for_picture(size, size)
+    content, style, image = map(device.put, make_images(size))
+    net = Network(device.put_weights(make_weights(network)), settings.pooling, workers=workers)
     objective = Objective(net, content, style, settings)
     return lambda: objective(image)
 
