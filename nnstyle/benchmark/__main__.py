@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import scipy
 
+from .. import devices
 from ..arguments import Parser
 from ..errors import InputError
 from ..images import LARGEST, SMALLEST
 from ..version import __version__
-from ..workers import Workers
-from . import against_torch, compare, work
+from . import against_torch, compare, table, work
+from .card_meter import meter_of
 
 DESCRIPTION = """\
 Measure how fast this machine evaluates the loss and its gradient (network forward, losses,
@@ -26,10 +27,11 @@ def main(argv=None):
     """Run the benchmark and return its exit status: 0, or 2 for bad input."""
     arguments = make_parser().parse_args(argv)
     try:
-        if arguments.against_torch:
-            against_torch.import_torch()  # it fails now, not after minutes of measuring
-        with Workers(arguments.threads, arguments.low_memory) as workers:
-            measure(arguments, workers)
+        device = devices.find(arguments.device)
+        if arguments.against_torch:  # if that fails, then now, not after minutes of measuring
+            against_torch.import_torch(meter_of(device).torch_device)
+        with device.current, device.workers(arguments.threads, arguments.low_memory) as workers:
+            measure(arguments, workers, meter_of(device))
     except InputError as error:
         print(f"python -m nnstyle.benchmark: {error}", file=sys.stderr)
         return 2
@@ -65,11 +67,12 @@ def make_parser():
         metavar="N",
         help="take medians of N (default: 5)",
     )
+    add("--device", default="cpu", help="as the option of python -m nnstyle (default: cpu)")
     add("--threads", type=int, metavar="N", help="default: all cores that this process may use")
     add("--low-memory", action="store_true", help="as the option of python -m nnstyle")
     add("--against-torch", action="store_true", help="alternate with PyTorch (pip install torch==2.13.0)")
     add("--profile", action="store_true", help="also show each operation's share")
-    add("--memory", action="store_true", help="also show the peak memory of a process")
+    add("--memory", action="store_true", help="also show the peak memory; of a card, what fits, too")
     add("--json", metavar="FILE", type=Path, help="write all figures to a file, too, after each line")
     return parser
 
@@ -85,9 +88,9 @@ def between(lowest, highest):
     return number
 
 
-def measure(arguments, workers):
+def measure(arguments, workers, meter):
     """Measure everything asked for; print and write it line by line."""
-    rate = work.matmul_rate(workers)
+    rates = meter.rates(workers)
     figures = {
         "nnstyle": __version__,
         "Python": platform.python_version(),
@@ -96,15 +99,22 @@ def measure(arguments, workers):
         "threads": workers.threads,
         "low memory": workers.low_memory,
         "rounds": arguments.rounds,
+        **meter.facts(arguments.against_torch),
     }
     write(figures, arguments.json)  # if that fails, then now
     print(", ".join(f"{name} {value}" for name, value in figures.items()))
-    print(f"float32 matrix products: {rate / 1e9:.0f} billion operations a second")
-    print(compare.HEADER + (compare.TORCH_HEADER if arguments.against_torch else ""), flush=True)
-    figures |= {"operations a second of matrix products": rate, "results": []}
+    for name, rate in rates.items():
+        what, _, of = name.partition(" a second of ")
+        print(f"float32 {of}: {rate / 1e9:.0f} billion {what} a second")
+    print(table.header(arguments.against_torch, meter.decimals), flush=True)
+    figures |= rates | {"results": []}
     for network, size in itertools.product(arguments.networks, arguments.sizes):
-        figures["results"].append(compare.measure(network, size, arguments, workers, rate))
-        print(compare.describe(figures["results"][-1]), flush=True)
+        figures["results"].append(compare.measure(network, size, arguments, workers, meter, rates))
+        print(table.describe(figures["results"][-1], meter.decimals), flush=True)
+        write(figures, arguments.json)
+    for network in arguments.networks if arguments.memory and meter.fills else ():
+        figures.setdefault("largest", {})[network] = meter.largest(network)
+        print(table.describe_largest(network, figures["largest"][network]), flush=True)
         write(figures, arguments.json)
 
 
