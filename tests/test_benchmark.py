@@ -24,6 +24,7 @@ def test_a_small_run(tmp_path, capsys):
     (result,) = figures["results"]
     assert (figures["threads"], result["network"], result["size"]) == (1, "pocket", 32)
     assert result["seconds"] == np.median(result["all seconds"]["nnstyle"]) > 0
+    assert result["optimizer seconds"] == result["L-BFGS-B seconds"] and result["nnstyle.lbfgs seconds"] > 0
     assert len(result["profile"]) == 10 and min(result["profile"].values()) > 0
     assert result["memory"]["low"] <= result["memory"]["usual"]
     assert f"{result['seconds']:.3f}" in shown and "convolution, backward" in shown and "MB" in shown

@@ -29,7 +29,7 @@ class Meter:
             f"PyTorch, channels {order}": {"channels_last": order == "last"} for order in ("last", "first")
         }
 
-    def facts(self, against_torch):
+    def facts(self, with_torch):
         """What else belongs to the figures: the device and its libraries."""
         return {}
 
