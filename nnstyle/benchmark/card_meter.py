@@ -122,7 +122,7 @@ class CardMeter(Meter):
                 function(), function()
                 del held
                 return self.pool.total_bytes()
-        except MemoryError:
+        except (MemoryError, RuntimeError):  # CUDA's libraries have their own errors where memory ends
             return None
 
     def largest(self, network):

@@ -9,7 +9,9 @@ from . import work
 from .lbfgs import EVALUATIONS_PER_ITERATION
 from .profile import profile
 
-DIFFERENCES = {False: (1e-3, 1e-2), True: (1e-2, 5e-2)}  # of loss and gradient: float32, TF32
+# How far loss and gradient may be from PyTorch's, relative: in float32, and where either has TF32. PyTorch
+# with all factors rounded as TF32 rounds them, on a processor, differed by up to 8e-4 and 1.8e-2.
+DIFFERENCES = {False: (1e-3, 1e-2), True: (1e-2, 5e-2)}
 
 
 def measure(network, size, arguments, workers, meter, rates):

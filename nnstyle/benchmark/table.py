@@ -40,7 +40,7 @@ def describe_limits(result):
     """On a card: how near its limits this comes, each way to run PyTorch, and both optimizers."""
     seconds, lines = result["seconds"], []
     for name in ("floor seconds", "floor of direct convolutions"):
-        title = name.replace(" seconds", " of the convolutions as done here")
+        title = name.replace(" seconds", " of convolutions as done here")
         lines.append(f"{title:>36} {1000 * result[name]:8.2f} ms {result[name] / seconds:6.1%}")
     for name in ("share of matmul rate", "share of bandwidth"):
         lines.append(f"{name:>36} {result[name]:18.1%}")
