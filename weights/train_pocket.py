@@ -107,6 +107,7 @@ class Training:
         for i in bar:
             chosen = order[i * BATCH : (i + 1) * BATCH]
             views = distort(self.pictures("train", chosen), size, generator)
+            views = views.contiguous(memory_format=torch.channels_last)  # several times as fast
             classes = self.data["train_classes"][chosen].to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16):
                 scores = self.model(views)
