@@ -151,7 +151,7 @@ def add_loss_options(group):
         "--layer-weights",
         type=numbers,
         metavar="W,..",
-        help="w_l, one for each style layer (default: all equal, sum 1)",
+        help="w_l, one for each style layer (default: what the weights file states, else all equal, sum 1)",
     )
 
 

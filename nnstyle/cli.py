@@ -51,9 +51,8 @@ def paint(arguments):
     arguments.device = device.name
     if device.name != "cpu" and not arguments.quiet:
         complain(f"note: computing on {device.name}, {device.title}")
-    settings = Settings(
-        **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)}
-    )
+    given = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)}
+    settings = Settings(**given)
     output.check_output(arguments.output)
     check_no_input_is_replaced(arguments)
     content, style = (
@@ -63,7 +62,7 @@ def paint(arguments):
     if arguments.rescale_over is not None:
         pictures = images.pictures_in(arguments.rescale_over)
         weights = rescale(weights, pictures, settings.pooling, arguments.threads, device=device)
-    settings = settings.for_picture(*content.shape[:2]).on_device(device)
+    settings = Settings.for_network(weights, **given).for_picture(*content.shape[:2]).on_device(device)
     latest = None  # (record, image): what Ctrl-C saves
 
     def on_iteration(record, image):

@@ -38,7 +38,8 @@ class Settings:
     content_layers, style_layers : tuple of str
         The paper's: conv4_2, and conv1_1 .. conv5_1.
     layer_weights : tuple of float, optional
-        w_l in equation (5), one for each style layer. The paper's: all equal, sum 1.
+        w_l in equation (5), one for each style layer. The paper's: all equal, sum 1. With the
+        paper's five layers a weights file may state its own (`for_network`).
     first_image : "content", "noise" or "style"
         The paper starts from white noise.
     seed : int
@@ -132,6 +133,22 @@ class Settings:
             raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
         if self.bounded and self.optimizer == "lbfgs-device":
             raise InputError("bounded pictures need the optimizer lbfgs: the other one knows no bounds")
+
+    @classmethod
+    def for_network(cls, weights, **settings):
+        """Settings in which the layer weights that a network states stand where none are given.
+
+        Parameters
+        ----------
+        weights : Weights
+        **settings
+            As for the class. Given `layer_weights` win, and so do other `style_layers` than the paper's.
+        """
+        given = cls(**settings)
+        if settings.get("layer_weights") is None and weights.style_layer_weights:
+            if given.style_layers == cls.style_layers:
+                return replace(given, layer_weights=weights.style_layer_weights)
+        return given
 
     def for_picture(self, height, width):
         """These settings with beta decided for a picture of this size."""

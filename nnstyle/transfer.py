@@ -128,8 +128,10 @@ def stylize(
     NotFiniteError
         If the loss becomes NaN or infinite.
     """
-    settings, device = Settings(**settings), devices.find(device)
+    Settings(**settings)  # before a network is downloaded: they may be wrong
+    device = devices.find(device)
     weights = weights if isinstance(weights, Weights) else load_weights(weights)
+    settings = Settings.for_network(weights, **settings)
     Network(weights).check_names([*settings.content_layers, *settings.style_layers])
     content, style = (images.resize(images.load_image(source), settings.size) for source in (content, style))
     settings = settings.for_picture(*content.shape[:2]).on_device(device)

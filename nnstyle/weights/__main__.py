@@ -92,12 +92,18 @@ def inspect(arguments):
         f"{path}: {contents.layout}",
         f"network {weights.name}, {'rescaled' if weights.rescaled else 'not known to be rescaled'}",
         f"input: {what.channel_order} of 0 to 255, minus {mean}, times {scale}",
+        f"style layer weights: {show_layer_weights(weights.style_layer_weights)}",
         f"{'layer':8} {'kernel':>20} {'smallest':>10} {'largest':>10} {'biases from':>12} {'to':>10}",
     ]
     for name, (kernel, bias) in weights.items():
         ranges = f"{kernel.min():10.3g} {kernel.max():10.3g} {bias.min():12.3g} {bias.max():10.3g}"
         lines.append(f"{name:8} {' x '.join(map(str, kernel.shape)):>20} {ranges}")
     say("\n".join(lines), sys.stdout)
+
+
+def show_layer_weights(layer_weights):
+    """The w_l that a file states, for people."""
+    return ", ".join(f"{w:g}" for w in layer_weights) if layer_weights else "not stated: 1/5 each"
 
 
 def convert(arguments):

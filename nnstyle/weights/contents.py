@@ -56,6 +56,8 @@ class Contents:
         What the file calls its network.
     rescaled : bool
         Whether the file says that its filters were divided by their mean activations.
+    style_layer_weights : tuple of 5 floats, optional
+        The w_l of equation (5) that the file says its network paints best with.
     """
 
     layout: str
@@ -63,6 +65,7 @@ class Contents:
     preprocessing: Preprocessing = field(default=CAFFE)
     name: str | None = None
     rescaled: bool = False
+    style_layer_weights: tuple | None = None
 
 
 def layers_from_names(arrays):

@@ -26,7 +26,20 @@ def open_hdf5(path):
             raise InputError("it has no group block1_conv1, as VGG in Keras's layout would")
         name = text(file.attrs["name"]) if "name" in file.attrs else None
         preprocessing = stated_preprocessing(file.attrs, otherwise=CAFFE)
-        yield Contents("Keras's layout in HDF5", layers, preprocessing, name, "rescaled" in file.attrs)
+        rescaled, layer_weights = "rescaled" in file.attrs, stated_layer_weights(file.attrs)
+        yield Contents("Keras's layout in HDF5", layers, preprocessing, name, rescaled, layer_weights)
+
+
+def stated_layer_weights(stated):
+    """The w_l that a file states for conv1_1 .. conv5_1: a tuple of 5 floats, or None."""
+    if "style_layer_weights" not in stated:
+        return None
+    numbers = np.asarray(stated["style_layer_weights"])
+    if numbers.dtype.kind not in "fiu" or numbers.shape != (5,):
+        raise InputError("its style_layer_weights should be 5 numbers, for conv1_1 .. conv5_1")
+    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers.any()):
+        raise InputError("its style_layer_weights should be finite, not negative, and not all 0")
+    return tuple(numbers.astype(float).tolist())
 
 
 def find_layer(group):
@@ -78,3 +91,5 @@ def write_hdf5(path, weights, dtype=np.float32):
         )
         if weights.rescaled:
             file.attrs["rescaled"] = "filters divided by their mean activations over a set of pictures"
+        if weights.style_layer_weights:
+            file.attrs["style_layer_weights"] = weights.style_layer_weights

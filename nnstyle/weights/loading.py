@@ -43,13 +43,17 @@ class Weights(dict):
     rescaled : bool
         Whether the filters were divided by their mean activations (`nnstyle.weights.rescale`),
         as far as the file tells.
+    style_layer_weights : tuple of 5 floats, optional
+        The w_l of equation (5), for conv1_1 .. conv5_1, that this network paints best with, as far
+        as the file tells: what `nnstyle.stylize` uses where it is told neither layers nor weights.
     """
 
-    def __init__(self, layers, name, preprocessing, rescaled=False):
+    def __init__(self, layers, name, preprocessing, rescaled=False, style_layer_weights=None):
         super().__init__(layers)
         self.name = name
         self.preprocessing = preprocessing
         self.rescaled = rescaled
+        self.style_layer_weights = style_layer_weights
 
 
 def load_weights(source="pocket", progress=False):
@@ -84,7 +88,7 @@ def read_weights(contents, path):
     check_shapes(contents.layers)
     layers = {name: read_layer(name, *arrays) for name, arrays in contents.layers.items()}
     name = shown(contents.name or "") or shown(path.stem)
-    return Weights(layers, name, contents.preprocessing, contents.rescaled)
+    return Weights(layers, name, contents.preprocessing, contents.rescaled, contents.style_layer_weights)
 
 
 def shown(name):

@@ -75,7 +75,7 @@ def rescale(weights, pictures, pooling="average", threads=None, quietest=QUIETES
         kernel = kernel * incoming[:, None] / own
         layers[name] = kernel.astype(np.float32), (bias / own).astype(np.float32)
         incoming = own
-    return Weights(layers, weights.name, weights.preprocessing, rescaled=True)
+    return Weights(layers, weights.name, weights.preprocessing, True, weights.style_layer_weights)
 
 
 def mean_activations(network, weights, pictures, device=HOST):
