@@ -16,7 +16,7 @@ sample pictures. Why does a good ratio of weights not fit another network? And w
 #
 # 1. *Targets,* once: :math:`P` of the photograph, Gram matrices :math:`A^l` of the painting.
 # 2. *First image:* white noise in the paper; here the photograph, unless asked otherwise.
-# 3. *Objective:* equation (7) and its gradient, with :math:`w_l` = 1 / number of style layers.
+# 3. *Objective:* equation (7) and its gradient; :math:`w_l` the paper's 1/5, not the weights file's.
 # 4. *L-BFGS* (:doc:`lesson 10 <l10_both_and_lbfgs>`) lowers it, as many iterations as asked.
 # 5. *Deprocess:* undo the preprocessing, cut off below 0 and above 255, round.
 
@@ -31,7 +31,7 @@ from nnstyle.transfer import first_image
 from nnstyle.workers import Workers
 
 SIZE, WEIGHTS = tools.size(__name__, 192), load_weights()
-SCALING = WEIGHTS.preprocessing
+SCALING, PAPERS = WEIGHTS.preprocessing, (1 / 5,) * 5
 
 
 def paint(photo, painting, count, net=WEIGHTS, workers=None, first=None, **settings):
@@ -47,18 +47,18 @@ def paint(photo, painting, count, net=WEIGHTS, workers=None, first=None, **setti
 files = tools.SAMPLES / "content.jpg", tools.SAMPLES / "style.jpg"
 with Workers() as workers:
     *_, by_hand = paint(tools.photo(SIZE), tools.painting(SIZE), 12, workers=workers)
-by_library = stylize(*files, size=SIZE, iterations=12).image
+by_library = stylize(*files, size=SIZE, iterations=12, layer_weights=PAPERS).image
 assert np.array_equal(deprocess(by_hand, SCALING), by_library)
 
 # %%
 # Figure 2
 # --------
-# Content at conv4_2, style at conv1_1 .. conv5_1, :math:`w_l = 1/5`: all of this is the default.
+# Content at conv4_2, style at conv1_1 .. conv5_1: all of this is the default. :math:`w_l = 1/5`.
 
-result = stylize(*files, size=SIZE, iterations=100)
+result = stylize(*files, size=SIZE, iterations=100, layer_weights=PAPERS)
 first, last, ratio = result.losses[0], result.losses[-1], 1 / result.settings.beta
 print(f"alpha / beta = {ratio:.1e}; L_style {first.style:.4f} to {last.style:.4f}")
-assert result.settings.layer_weights == (1 / 5,) * 5 and ratio < 1e-4 / 100
+assert result.settings.content_layers == ("conv4_2",) and ratio < 1e-4 / 100
 assert last.content > first.content and last.style < first.style / 50
 pictures = tools.photo(SIZE), tools.painting(SIZE), result.image
 figure = tools.grid(pictures, ["photograph", "painting", "100 iterations"])

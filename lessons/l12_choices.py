@@ -26,7 +26,7 @@ from nnstyle.settings import Settings
 from nnstyle.weights import rescale
 from nnstyle.weights.rescaling import mean_activations
 
-SIZE = tools.size(__name__, 192)
+SIZE, PAPERS = tools.size(__name__, 192), (1 / 5,) * 5  # w_l
 assert SIZE >= 192, "--size 192 or more: three scales begin at a quarter of it"
 PHOTO, PAINTING, WEIGHTS = tools.photo(SIZE), tools.painting(SIZE), load_weights()
 distance = lambda picture: np.abs(picture.astype(float) - PHOTO).mean()
@@ -34,7 +34,7 @@ variation = lambda picture: losses.total_variation(picture / 1)[0] / PHOTO[..., 
 
 
 def paint(name, weights=WEIGHTS, **choice):
-    result = stylize(PHOTO, PAINTING, weights, size=SIZE, iterations=30, **choice)
+    result = stylize(PHOTO, PAINTING, weights, size=SIZE, iterations=30, layer_weights=PAPERS, **choice)
     end, p = result.losses[-1], result.image
     print(f"{name:18} total {end.total:7.0f}, content {end.content:6.0f}", end=", style ")
     print(f"{end.style:.4f}; variation {variation(p):5.0f}, distance {distance(p):.0f}")
