@@ -133,7 +133,7 @@ def contact_sheet(rows, titles, width):
     sheet = Image.new("RGB", sheet_size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for column, title in enumerate(titles):
-        draw.text((MARGIN + column * (width + MARGIN), 6), title[: width // 7], "black", font)
+        draw.text((MARGIN + column * (width + MARGIN), 6), title[: width // 6], "black", font)
     top = TITLE
     for row, height in zip(rows, heights, strict=True):
         for column, picture in enumerate(row):
