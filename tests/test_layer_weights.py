@@ -1,5 +1,7 @@
 """Layer weights that a weights file states: read, kept, used where nothing else is given."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from .pictures import noise, stored_settings
 from .tiny import tiny_weights
 from .vgg_files import write_vgg
 
+CARD = Path(__file__).parents[1] / "weights" / "README.md"
 STATED = (0.5, 0.25, 0.125, 0.125, 0.0)
 EQUAL = (0.2,) * 5
 
@@ -94,3 +97,8 @@ def test_inspect_shows_them(vgg, tmp_path, capsys):
 def test_without_a_network_the_papers_stand():
     assert Settings().layer_weights == EQUAL
     assert Settings.for_network(tiny_weights(), size=64).layer_weights == EQUAL
+
+
+def test_the_embedded_network_states_what_its_card_says():
+    (row,) = (line for line in CARD.read_text().splitlines() if line.startswith("| style layers |"))
+    assert ", ".join(f"{w:g}" for w in load_weights().style_layer_weights) in row
