@@ -51,16 +51,7 @@ def test_own_pictures_give_what_the_library_gives(folder):
 
 @pytest.mark.parametrize("ending", [".png", ".jpg"])  # the others: in test_output.py
 def test_a_picture_carries_the_settings_that_made_it(folder, ending):
-    options = [
-        "--alpha",
-        "2",
-        "--beta",
-        "9",
-        "--style-layers",
-        "conv1_1,conv2_1",
-        "--layer-weights",
-        "0.25,0.75",
-    ]
+    options = "--alpha 2 --beta 9 --style-layers conv1_1,conv2_1 --layer-weights 0.25,0.75".split()
     assert paint(folder, *options, output=f"result{ending}") == 0
     assert new_files(folder) == [f"result{ending}"]
     stored = stored_settings(folder / f"result{ending}")
