@@ -10,12 +10,14 @@ A candidate is what `python -m nnstyle` would be told of the network and the los
 import argparse
 import dataclasses
 import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import nnstyle
+from nnstyle import InputError
 from nnstyle import arguments as options
 from nnstyle.images import load_image, resize
 from nnstyle.settings import Settings
@@ -165,8 +167,17 @@ def make_parser():
 
 
 def main(argv=None):
+    """Compare, and return the exit status: 0, or 2 for bad input."""
+    try:
+        compare(make_parser().parse_args(argv))
+    except InputError as error:
+        print(f"python -m weights.compare: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def compare(chosen):
     """Print the tables and write the sheet."""
-    chosen = make_parser().parse_args(argv)
     candidates = [candidate(text, chosen.size, chosen.iterations) for text in chosen.candidates]
     for number, one in enumerate(candidates, 1):
         print(f"{number}: {one.label}")
@@ -185,4 +196,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,6 +4,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from nnstyle.output import whole_file
+
 SIZE = 64  # px
 
 
@@ -41,7 +43,9 @@ def load(folder, cache):
         paths, classes = zip(*listed)
         data[name] = np.stack([decode(path) for path in tqdm(paths, f"decoding {name}", disable=None)])
         data[f"{name}_classes"] = np.array(classes)
-    np.savez(cache, **data)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(cache) as part, open(part, "wb") as file:
+        np.savez(file, **data)
     return data
 
 

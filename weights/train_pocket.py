@@ -5,16 +5,20 @@ where it was interrupted, and comes to the same result.
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
-import torch
-from torch.nn import functional as F
+try:
+    import torch
+    from torch.nn import functional as F
+except ImportError:
+    print("train_pocket: PyTorch is not installed: pip install -e '.[train]'", file=sys.stderr)
+    sys.exit(2)
 from tqdm import tqdm
 
 from nnstyle.arguments import Parser
+from nnstyle.output import whole_file
 
 from .classifier import WIDTHS, Classifier, distort
 from .pocket_file import write_card, write_network
@@ -28,7 +32,6 @@ SCHEDULE = "32:16,48:10,64:10"
 def main(argv=None):
     """Train, evaluate, fold, rescale, write; return the exit status: 0, or 2 for bad input."""
     arguments = make_parser().parse_args(argv)
-    arguments.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(arguments.seed)
     try:
         data = load(arguments.data, arguments.output / "tiny-imagenet.npz")
@@ -139,10 +142,9 @@ class Training:
 
     def save(self):
         """Keep everything: whole, or as it was before."""
-        path = self.arguments.output / "checkpoint.pt"
         states = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "rates")}
-        torch.save(states | {"epoch": self.epoch, "recipe": self.recipe()}, f"{path}.part")
-        os.replace(f"{path}.part", path)
+        with whole_file(self.arguments.output / "checkpoint.pt") as part:
+            torch.save(states | {"epoch": self.epoch, "recipe": self.recipe()}, part)
 
     def resume(self):
         """Go on from what `save` kept, if it is there."""
