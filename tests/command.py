@@ -1,8 +1,10 @@
 """The command line as a process, for tests."""
 
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -39,7 +41,14 @@ def run(folder, *arguments, **environment):
 def start(folder, *arguments, stderr=subprocess.PIPE):
     """Start in a folder, to be watched and interrupted."""
     return subprocess.Popen(
-        command(arguments), cwd=folder, stdout=subprocess.PIPE, stderr=stderr, text=True, env=ENVIRONMENT
+        command(arguments),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env=ENVIRONMENT,
+        # Where the tests run in the background, a shell has them, and what they start, ignore Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
