@@ -5,8 +5,9 @@ from .workers import empty, in_bands
 
 # im2row copies every pixel nine times. Done for a block of rows at a time, the copies are
 # still in the processor's cache when the matrix product reads them.
-BLOCK_BYTES = 4_000_000
+BLOCK_BYTES = 1_000_000
 DEVICE_BLOCK_BYTES = 1_000_000_000  # a graphics card wants few, large products
+FEW_CHANNELS = 4  # conv1_1 has three
 
 
 def im2row_conv(x, kernel, bias, workers=None):
@@ -17,11 +18,12 @@ def im2row_conv(x, kernel, bias, workers=None):
     matrix = kernel.reshape(9 * channels, filters)
     padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
     y = empty(workers, (height, width, filters), x)
+    neighbourhoods = im2row_by_columns if channels < FEW_CHANNELS else im2row
     block_bytes = DEVICE_BLOCK_BYTES if workers and workers.whole else BLOCK_BYTES
     rows = max(1, block_bytes // max(1, 9 * channels * width * x.itemsize))
 
     def block(top):
-        patches = im2row(padded[top : top + rows + 2])  # (pixels of the block, 9 C)
+        patches = neighbourhoods(padded[top : top + rows + 2])  # (pixels of the block, 9 C)
         part = y[top : top + rows].reshape(-1, filters)  # a view: results land in y
         xp.matmul(patches, matrix, out=part)
         part += bias
@@ -50,6 +52,22 @@ def im2row(padded):
         for b in range(3):
             patches[:, :, a, b] = padded[a : a + height, b : b + width]
     return patches.reshape(height * width, 9 * channels)
+
+
+def im2row_by_columns(padded):
+    """`im2row` for few channels, with which a pixel is too short a piece to be copied by itself.
+
+    Here one column of the result is copied after the other, in pieces as long as an image row: with
+    three channels the whole convolution takes half the time. The result is a view, a transpose.
+    """
+    xp = library_of(padded)
+    height, width, channels = padded.shape[0] - 2, padded.shape[1] - 2, padded.shape[2]
+    planes = xp.ascontiguousarray(padded.transpose(2, 0, 1))
+    columns = xp.empty((3, 3, channels, height, width), dtype=padded.dtype)
+    for a in range(3):
+        for b in range(3):
+            columns[a, b] = planes[:, a : a + height, b : b + width]
+    return columns.reshape(9 * channels, height * width).T
 
 
 def row2im_conv_backward(dy, kernel, workers):

@@ -10,10 +10,8 @@ Feature maps are ``(height, width, channels)`` arrays of any floating type. With
 """
 
 from .backend import library_of
-from .im2row import im2row_conv, row2im_conv_backward
+from .im2row import FEW_CHANNELS, im2row_conv, row2im_conv_backward
 from .workers import empty, in_bands
-
-FEW_CHANNELS = 4  # conv1_1 has three
 
 
 def conv(x, kernel, bias, workers=None):
