@@ -30,7 +30,8 @@ Together 8 * 8 = 64 products make a tile of 6 * 6 = 36 outputs, which plainly co
 
 **Channels.** With channels, each "product" is a pixel's vector of input channels times
 a matrix (in, out). All tiles share that matrix, so it is one matrix product per point,
-and nearly the whole time is spent there.
+and nearly the whole time is spent there, unless the channels are few
+(`nnstyle.winograd_narrow`).
 
 **The gradient.** The gradient with respect to the input is the same convolution with
 the kernel flipped and its channels exchanged. Flipping k turns its value at the point p
@@ -49,6 +50,10 @@ N = len(POINTS)  # TILE + 3 - 1 = 8
 # Memory for the image rows held transformed at a time: large enough for long matrix
 # products, small enough for the last-level cache.
 BLOCK_BYTES = 24e6
+
+# Columns combined at a time: the matrix library copies what it reads before it multiplies, and
+# copies of longer rows would leave a core's own cache.
+PIECE = 8192
 
 
 def evaluation(n):
@@ -131,10 +136,10 @@ def _combine_rows(x, t, bt, v):
     top = t * TILE - 1  # one row of border above the tile
     first, last = max(top, 0), min(top + N, height)
     # Rows outside the image are zero, so their columns of B^T are left out.
-    np.matmul(
+    _combine(
         bt[:, first - top : last - top],
         x[first:last].reshape(last - first, -1),
-        out=v[:, 1 : width + 1].reshape(N, width * channels),
+        v[:, 1 : width + 1].reshape(N, width * channels),
     )
     v[:, 0] = 0
     v[:, width + 1 :] = 0
@@ -154,14 +159,20 @@ def _convolve_rows(rows, points, bt, at, bias, out, workers, share):
     for j in range(N):  # x_j of every tile: the tiles overlap by two
         x[j] = rows[:, j : j + TILE * (across - 1) + 1 : TILE]
     bx = b[: x.size].reshape(N, -1)
-    np.matmul(bt, x.reshape(N, -1), out=bx)  # B^T x
+    _combine(bt, x.reshape(N, -1), bx)  # B^T x
     products = a[: N * n * across * c_out].reshape(N, n * across, c_out)
     np.matmul(bx.reshape(N, n * across, c_in), points, out=products)  # (G k) * (B^T x)
     if bias is not None:  # A^T's column for the point 1 is all ones, so
         products[POINTS.index(1)] += bias  # what is added there reaches every output once
     y = b[: TILE * n * across * c_out].reshape(TILE, -1)
-    np.matmul(at, products.reshape(N, -1), out=y)  # A^T [...]
+    _combine(at, products.reshape(N, -1), y)  # A^T [...]
     out.reshape(n, across, TILE, c_out)[:] = np.moveaxis(y.reshape(TILE, n, across, c_out), 0, 2)
+
+
+def _combine(matrix, x, out):
+    """matrix @ x, for a few long rows, into `out`."""
+    for i in range(0, x.shape[1], PIECE):
+        np.matmul(matrix, x[:, i : i + PIECE], out=out[:, i : i + PIECE])
 
 
 def _finish_rows(w, t, at, y):
