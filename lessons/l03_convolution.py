@@ -157,6 +157,8 @@ assert tools.relative_error(conv_by_tiles(x, kernel, bias), library) < 1e-13
 # The package goes further: six outputs a direction, :math:`8 \times 8 = 64` products in place of
 # :math:`36 \cdot 9 = 324`, five times fewer. ``nnstyle/winograd.py`` (``winograd_conv``) explains
 # where such identities come from: a product of polynomials, known from its values at eight points.
+# With 32 channels or fewer the sums would cost more than the products: ``nnstyle/winograd_narrow.py``
+# takes the identity in one direction only.
 #
 # The four, timed
 # ---------------
@@ -243,5 +245,5 @@ assert np.array_equal(moved[:, 1:], picture[:, :-1]) and not moved[:, 0].any()
 # Where next
 # ----------
 # :doc:`l04_relu_and_pooling`: the other two operations of VGG. In the package:
-# ``nnstyle/layers.py`` (``conv``), ``nnstyle/im2row.py`` and ``nnstyle/winograd.py``, with
-# ``tests/test_winograd.py``, which compares them for every odd size and number of channels.
+# ``nnstyle/layers.py`` (``conv``), ``nnstyle/im2row.py``, ``nnstyle/winograd.py`` and its narrow twin,
+# with ``tests/test_winograd.py``, which compares them for every odd size and number of channels.

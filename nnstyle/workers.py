@@ -19,6 +19,7 @@ from .backend import library_of
 from .errors import InputError
 from .memory import Memory
 from .winograd import winograd_conv
+from .winograd_narrow import NARROW, winograd_conv_narrow
 
 # Rows worked on at a time: what one operation leaves in the cache, the next one finds there.
 BAND_BYTES = 1_000_000
@@ -100,8 +101,9 @@ class Workers:
         return results
 
     def fast_conv(self, x, kernel, bias=None, gradient=False):
-        """`nnstyle.winograd.winograd_conv` by these workers."""
-        return winograd_conv(x, kernel, self, bias, gradient)
+        """`nnstyle.winograd.winograd_conv` by these workers, or the one for few channels."""
+        narrow = min(kernel.shape[2:]) <= NARROW
+        return (winograd_conv_narrow if narrow else winograd_conv)(x, kernel, self, bias, gradient)
 
     def empty(self, shape, dtype):
         """An array with undefined contents, in memory that was used before where possible."""
