@@ -25,7 +25,7 @@ import math
 
 import numpy as np
 
-from .winograd import AT, BT, POINTS, TILE, G, N
+from .winograd_1d import SIX
 
 # Up to as many channels, in or out, this is faster than two dimensions.
 NARROW = 32
@@ -43,7 +43,7 @@ def narrow_points(kernel, gradient):
     if gradient:
         kernel = kernel[::-1, ::-1].swapaxes(2, 3)
     taps, c_in, c_out = kernel.shape[1:]
-    return (G.astype(kernel.dtype) @ kernel.reshape(3, -1)).reshape(N, taps * c_in, c_out)
+    return (SIX.G.astype(kernel.dtype) @ kernel.reshape(3, -1)).reshape(SIX.n, taps * c_in, c_out)
 
 
 def winograd_conv_narrow(x, kernel, workers, bias=None, gradient=False):
@@ -55,50 +55,55 @@ def winograd_conv_narrow(x, kernel, workers, bias=None, gradient=False):
     (height, width, c_in), c_out = x.shape, kernel.shape[2 if gradient else 3]
     points = workers.once(narrow_points, kernel, gradient)
     y = workers.empty((height, width, c_out), x.dtype)
-    most = max(1, PIECE_BYTES // (N * (c_in + c_out) * x.itemsize))  # columns
+    most = max(1, PIECE_BYTES // (SIX.n * (c_in + c_out) * x.itemsize))  # columns
     step = math.ceil(width / max(1, math.ceil(width / most))) or 1  # pieces of equal width
+    corners = [(top, left) for top in range(0, height, SIX.tile) for left in range(0, width, step)]
+    left_to_do, wider = iter(corners), math.ceil(step / 3) * 3 + 2
 
-    def piece(corner):
-        top, left = corner
-        part = y[top : top + TILE, left : left + step]
-        rows = _combine_rows(x, top, left, part.shape[1], workers)
-        _finish_rows(_convolve_rows(rows, points, bias, workers), part)
+    def pieces(_):
+        # Once a thread, not once a piece: asking for memory, threads would wait for each other.
+        v, w = (workers.empty((SIX.n * wider * channels,), x.dtype) for channels in (c_in, c_out))
+        for top, left in left_to_do:  # shared by all: who is free takes the next
+            part = y[top : top + SIX.tile, left : left + step]
+            rows = _combine_rows(x, top, left, part.shape[1], v)
+            _finish_rows(_convolve_rows(rows, points, bias, w), part)
 
-    workers.each(piece, [(top, left) for top in range(0, height, TILE) for left in range(0, width, step)])
+    workers.each(pieces, range(min(workers.threads, len(corners))))
     return y
 
 
-def _combine_rows(x, top, left, width, workers):
+def _combine_rows(x, top, left, width, memory):
     """B^T over the eight image rows around six outputs: (8, 3 k + 2, in), where 3 k >= `width`."""
-    v = workers.empty((N, math.ceil(width / 3) * 3 + 2, x.shape[2]), x.dtype)
-    first, last = max(top - 1, 0), min(top - 1 + N, x.shape[0])  # one row of border above,
+    (bt, _), n, padded = SIX.matrices(x.dtype), SIX.n, math.ceil(width / 3) * 3 + 2
+    v = memory[: n * padded * x.shape[2]].reshape(n, padded, -1)
+    first, last = max(top - 1, 0), min(top - 1 + n, x.shape[0])  # one row of border above,
     start, stop = max(left - 1, 0), min(left + width + 1, x.shape[1])  # one column left and right
     inside = slice(start - left + 1, stop - left + 1)
     # Rows outside the image are zero, so their columns of B^T are left out.
     np.matmul(
-        BT[:, first - top + 1 : last - top + 1].astype(x.dtype),
+        bt[:, first - top + 1 : last - top + 1],
         x[first:last, start:stop].reshape(last - first, -1),
-        out=v[:, inside].reshape(N, -1),
+        out=v[:, inside].reshape(n, -1),
     )
     v[:, : inside.start] = 0
     v[:, inside.stop :] = 0
     return v
 
 
-def _convolve_rows(rows, points, bias, workers):
+def _convolve_rows(rows, points, bias, memory):
     """Eight plain convolutions along a row: rows (8, 3 k + 2, in) -> (8, 3 k, out)."""
-    k, c_out = rows.shape[1] // 3, points.shape[2]
-    w = workers.empty((N, k, 3, c_out), rows.dtype)
+    n, k, c_out = len(rows), rows.shape[1] // 3, points.shape[2]
+    w = memory[: n * 3 * k * c_out].reshape(n, k, 3, c_out)
     for later in range(3):
-        threes = rows[:, later : later + 3 * k].reshape(N, k, -1)  # a view
+        threes = rows[:, later : later + 3 * k].reshape(n, k, -1)  # a view
         np.matmul(threes, points, out=w[:, :, later])
-    if bias is not None:  # as in two dimensions: A^T's column for the point 1 is all ones
-        w[POINTS.index(1)] += bias
-    return w.reshape(N, 3 * k, c_out)
+    if bias is not None:  # once is enough: see Identity.one
+        w[SIX.one] += bias
+    return w.reshape(n, 3 * k, c_out)
 
 
 def _finish_rows(w, y):
     """A^T over the eight row results w (8, 3 k, out), into y: six rows, fewer at the lower edge."""
     height, width, _ = y.shape
-    at = AT[:height].astype(y.dtype)
-    np.matmul(at, w[:, :width].reshape(N, -1), out=y.reshape(height, -1))
+    _, at = SIX.matrices(y.dtype)
+    np.matmul(at[:height], w[:, :width].reshape(len(w), -1), out=y.reshape(height, -1))

@@ -8,7 +8,9 @@ the array library does in one call; so is the product of every point with its ke
 """
 
 from .backend import library_of
-from .winograd import AT, BT, RECIPROCAL, TILE, G, N
+from .winograd_1d import SIX
+
+N, TILE = SIX.n, SIX.tile
 
 # Memory for the transformed tiles held at a time: long matrix products keep a card busy,
 # and all of a large picture's at once would fill it.
@@ -32,7 +34,7 @@ def on_device(matrix, like):
 
 def kernel_points(kernel):
     """The kernel's values at all pairs of points: (3, 3, in, out) -> (8, 8, in, out)."""
-    points = both_ways(on_device(G, kernel), kernel.reshape(3, 3, -1))
+    points = both_ways(on_device(SIX.G, kernel), kernel.reshape(3, 3, -1))
     return points.reshape(N, N, *kernel.shape[2:])
 
 
@@ -44,10 +46,9 @@ def winograd_conv_whole(x, kernel, workers, bias=None, gradient=False):
     """
     xp = library_of(x)
     height, width, c_in = x.shape
-    points, bt, at = workers.once(kernel_points, kernel), BT, AT
-    if gradient:  # the flipped kernel: same numbers, other order
-        points, bt, at = points.swapaxes(2, 3), BT[RECIPROCAL], AT[:, RECIPROCAL]
-    bt, at = on_device(bt, x), on_device(at, x)
+    points = workers.once(kernel_points, kernel)
+    points = points.swapaxes(2, 3) if gradient else points
+    bt, at = (on_device(matrix, x) for matrix in SIX.matrices(float, gradient))
     down, across, c_out = -(-height // TILE), -(-width // TILE), points.shape[3]
     padded = xp.zeros((down * TILE + 2, across * TILE + 2, c_in), dtype=x.dtype)
     padded[1 : height + 1, 1 : width + 1] = x

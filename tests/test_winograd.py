@@ -7,11 +7,19 @@ import pytest
 
 from nnstyle import layers, winograd, workers
 from nnstyle.winograd import winograd_conv
+from nnstyle.winograd_1d import FOUR, SIX, cheaper
 from nnstyle.workers import Workers
 
 from . import loops
 
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
+
+
+@pytest.fixture(params=[SIX, FOUR], ids=["six", "four"])
+def identity(request, monkeypatch):
+    """Each identity in turn, for maps of any size."""
+    monkeypatch.setattr(winograd, "cheaper", lambda height, width: request.param)
+    return request.param
 
 
 def example(height, width, c_in, c_out, dtype=np.float64):
@@ -37,7 +45,7 @@ def compare(height, width, c_in, c_out, dtype, workers, conv=winograd_conv):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("height", range(1, 22, 2))
-def test_every_odd_size(height, dtype):
+def test_every_odd_size(height, dtype, identity):
     with Workers(2) as workers:
         for width in range(1, 22, 2):
             compare(height, width, 1 + width % 9, 1 + height % 9, dtype, workers)
@@ -45,7 +53,7 @@ def test_every_odd_size(height, dtype):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("c_in", range(1, 10))
-def test_every_pair_of_channels(c_in, dtype):
+def test_every_pair_of_channels(c_in, dtype, identity):
     with Workers(2) as workers:
         for c_out in range(1, 10):
             compare(7, 4, c_in, c_out, dtype, workers)
@@ -61,32 +69,35 @@ def test_the_door_chooses_by_the_number_of_channels(monkeypatch):
     assert calls == [16]  # forward from 16; not back to 3, nor from 8
 
 
-def test_the_one_dimensional_identity():
+def test_the_one_dimensional_identity(identity):
     rng = np.random.default_rng(0)
-    x, k = rng.standard_normal(8), rng.standard_normal(3)
-    y = winograd.AT @ ((winograd.G @ k) * (winograd.BT @ x))
-    np.testing.assert_allclose(y, [x[i : i + 3] @ k for i in range(6)], rtol=0, atol=1e-12)
+    x, k = rng.standard_normal(identity.n), rng.standard_normal(3)
+    y = identity.AT @ ((identity.G @ k) * (identity.BT @ x))
+    plainly = [x[i : i + 3] @ k for i in range(identity.tile)]
+    np.testing.assert_allclose(y, plainly, rtol=0, atol=1e-12)
+    bt, at = identity.matrices(float, flipped=True)
+    y = at @ ((identity.G @ k[::-1]) * (bt @ x))
+    np.testing.assert_allclose(y, plainly, rtol=0, atol=1e-12)
 
 
-def test_a_flipped_kernel_has_the_same_points_in_another_order():
-    k = np.random.default_rng(0).standard_normal(3)
-    np.testing.assert_allclose(winograd.G @ k[::-1], (winograd.G @ k)[winograd.RECIPROCAL], rtol=1e-14)
-
-
-def test_points_in_the_wrong_order_are_caught(monkeypatch):
+def test_points_in_the_wrong_order_are_caught(identity, monkeypatch):
     """The twin that must fail: without the reordering, the gradient's kernel is not flipped."""
-    monkeypatch.setattr(winograd, "RECIPROCAL", list(range(8)))
+    monkeypatch.setattr(identity, "matrices", lambda dtype, flipped: (identity.BT, identity.AT))
     with Workers(1) as workers, pytest.raises(AssertionError):
         compare(7, 5, 3, 4, np.float64, workers)
 
 
-def test_a_map_without_width_or_height():
+def test_small_maps_are_cut_into_small_tiles():
+    assert [cheaper(n, n) for n in (1, 16, 32, 64, 1000)] == [FOUR, FOUR, FOUR, SIX, SIX]
+
+
+def test_a_map_without_width_or_height(identity):
     with Workers(1) as workers:
         for size in ((0, 5), (5, 0)):
             assert winograd_conv(np.ones((*size, 3)), np.ones((3, 3, 3, 4)), workers).shape == (*size, 4)
 
 
-def test_many_blocks_equal_one(monkeypatch):
+def test_many_blocks_equal_one(identity, monkeypatch):
     x, kernel, bias, _ = example(50, 33, 5, 4)
     with Workers(1) as workers:
         whole = winograd_conv(x, kernel, workers, bias)
@@ -95,7 +106,7 @@ def test_many_blocks_equal_one(monkeypatch):
         np.testing.assert_allclose(winograd_conv(x, kernel, workers, bias), whole, rtol=0, atol=1e-12)
 
 
-def test_the_same_bits_for_any_number_of_threads():
+def test_the_same_bits_for_any_number_of_threads(identity):
     x, kernel, bias, _ = example(61, 47, 16, 24, np.float32)
     results = []
     for threads in (1, 2, 3, 8, 11, 2):

@@ -3,8 +3,9 @@
 import math
 
 from ..network import layers_of
-from ..winograd import TILE, N
+from ..winograd_1d import SIX
 
+N, TILE = SIX.n, SIX.tile
 FLOAT = 4  # bytes
 
 

@@ -11,7 +11,7 @@ from ..images import Preprocessing
 from ..network import LAYERS, Network, layers_of
 from ..objective import Objective
 from ..settings import Settings
-from ..winograd import TILE, N
+from ..winograd_1d import SIX
 
 VGG19_WIDTHS = (64, 128, 256, 512, 512)  # channels of each block
 NETWORKS = ("pocket", "vgg19")
@@ -58,7 +58,7 @@ def operations(layers, size):
     return total
 
 
-FEWER_PRODUCTS = (3 * TILE) ** 2 / N**2  # by Winograd's identity: 324 / 64
+FEWER_PRODUCTS = (3 * SIX.tile) ** 2 / SIX.n**2  # by Winograd's identity: 324 / 64
 
 
 def matmul_rate(workers):

@@ -1,0 +1,95 @@
+"""Winograd's identity: a convolution of a few numbers by fewer products than it has terms.
+
+Take eight neighbouring numbers x0..x7 and three taps k0, k1, k2. The six sums
+y_i = x_i k0 + x_{i+1} k1 + x_{i+2} k2  need 6 * 3 = 18 products done plainly. Winograd
+(after Toom and Cook) does them with 6 + 3 - 1 = 8::
+
+    y = A^T [ (G k) * (B^T x) ]          * is elementwise: 8 products
+
+Why it is true, backwards from something familiar. Multiply a polynomial k of three
+coefficients by a polynomial d of six: the product s has eight. A polynomial with eight
+coefficients is known from its values at eight points, and its value at a point is the
+product of the two values there. With V_n the matrix that evaluates n coefficients at
+the eight points,
+
+    s = V_8^-1 [ (V_3 k) * (V_6 d) ]
+
+For fixed k this is a linear map from d to s: a matrix M(k) of 8 rows and 6 columns
+whose column i holds the taps k0 k1 k2 starting at row i. The sums y that we want are
+M(k)^T x. Transposing the right-hand side gives exactly the first formula:
+
+    y = V_6^T [ (V_3 k) * (V_8^-T x) ]   A = V_6,  G = V_3,  B^T = V_8^-T
+
+**The flipped kernel**, which a gradient needs. Flipping k turns its value at the point p
+into p^2 times the value at 1/p. Our points are closed under p -> 1/p, and the rows of G
+are scaled by 1/|p| so that the p^2 disappears: the flipped kernel's values are the same
+numbers in another order, and one transformed kernel serves both directions.
+
+All of this holds for other numbers of outputs, with as many points as there are products.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+
+class Identity:
+    """The identity for some number of neighbouring outputs: F(6, 3) above is ``Identity(6, ...)``.
+
+    Parameters
+    ----------
+    tile : int
+        Outputs, computed together.
+    points : sequence of float
+        tile + 2 of them, each with its reciprocal, among them 1: small ones round little.
+
+    Attributes
+    ----------
+    n : int
+        Points, and products.
+    G, BT, AT : arrays (n, 3), (n, n), (tile, n)
+        Taps to points, neighbours to points, products to outputs.
+    one : int
+        Where the point 1 is. A^T's column there is all ones: what is added to this product
+        reaches every output once.
+    """
+
+    def __init__(self, tile, points):
+        self.tile, self.points, self.n = tile, points, tile + 3 - 1
+        scale = np.array([1 / abs(p) if 0 < abs(p) < np.inf else 1 for p in points])[:, None]
+        self.G = self.evaluation(3) * scale
+        self.BT = np.linalg.inv(self.evaluation(self.n)).T / scale
+        self.AT = self.evaluation(tile).T
+        self.one = points.index(1)
+        self._flipped = [points.index(1 / p if p else np.inf) for p in points]
+
+    def evaluation(self, n):
+        """The matrix V_n: n coefficients -> values at the points (at infinity: the leading one)."""
+        rows = [np.eye(n)[-1] if np.isinf(p) else np.power(float(p), range(n)) for p in self.points]
+        return np.array(rows)
+
+    @functools.cache
+    def matrices(self, dtype, flipped=False):
+        """B^T and A^T as arrays of this type, never to be changed; for the flipped kernel, in its points' order."""
+        order = self._flipped if flipped else slice(None)
+        return self.BT[order].astype(dtype), self.AT[:, order].astype(dtype)
+
+
+SIX = Identity(6, (0, 1, -1, 2, -2, 1 / 2, -1 / 2, np.inf))
+FOUR = Identity(4, (0, 1, -1, 2, 1 / 2, np.inf))
+
+# In two dimensions (`nnstyle.winograd`) SIX does n^2 / tile^2 = 1.8 products for a pixel, and FOUR 2.25.
+# But all tiles are whole: a map 16 px wide takes three of SIX, that is 18, and four of FOUR.
+# And a point's kernel has to be fetched and arranged, which takes as long as this many tiles:
+KERNEL_IN_TILES = 32
+
+
+def cheaper(height, width):
+    """The identity with which a map of this size is done sooner: FOUR for small ones."""
+
+    def cost(identity):
+        tiles = math.ceil(height / identity.tile) * math.ceil(width / identity.tile)
+        return identity.n**2 * (tiles + KERNEL_IN_TILES)
+
+    return min(SIX, FOUR, key=cost)
