@@ -1,5 +1,6 @@
 """What `nnstyle.workers` is for a processor, for a device that shares work out by itself."""
 
+from .im2row import FEW_CHANNELS, row2im_conv_backward
 from .winograd_whole import winograd_conv_whole
 from .workers import Workers
 
@@ -29,6 +30,11 @@ class DeviceWorkers(Workers):
         self.library = library
         if tf32:
             self.winograd_channels = float("inf")
+
+    def conv(self, x, kernel, bias=None, gradient=False):
+        if gradient and kernel.shape[2] < FEW_CHANNELS:
+            return row2im_conv_backward(x, kernel)
+        return super().conv(x, kernel, bias, gradient)
 
     def fast_conv(self, x, kernel, bias=None, gradient=False):
         """`nnstyle.winograd_whole.winograd_conv_whole` with these workers."""

@@ -1,7 +1,7 @@
 """The plain 3x3 convolution: one matrix product over the neighbourhoods of all pixels."""
 
 from .backend import library_of
-from .workers import empty, in_bands
+from .bands import empty
 
 # im2row copies every pixel nine times. Done for a block of rows at a time, the copies are
 # still in the processor's cache when the matrix product reads them.
@@ -10,7 +10,7 @@ DEVICE_BLOCK_BYTES = 1_000_000_000  # a graphics card wants few, large products
 FEW_CHANNELS = 4  # conv1_1 has three
 
 
-def im2row_conv(x, kernel, bias, workers=None):
+def im2row_conv(x, kernel, bias=None, workers=None):
     """`nnstyle.layers.conv` by im2row, for any array library and number of channels (lesson 3)."""
     xp = library_of(x)
     height, width, channels = x.shape
@@ -26,7 +26,8 @@ def im2row_conv(x, kernel, bias, workers=None):
         patches = neighbourhoods(padded[top : top + rows + 2])  # (pixels of the block, 9 C)
         part = y[top : top + rows].reshape(-1, filters)  # a view: results land in y
         xp.matmul(patches, matrix, out=part)
-        part += bias
+        if bias is not None:
+            part += bias
 
     list((workers.each if workers else map)(block, range(0, height, rows)))
     return y
@@ -70,28 +71,23 @@ def im2row_by_columns(padded):
     return columns.reshape(9 * channels, height * width).T
 
 
-def row2im_conv_backward(dy, kernel, workers):
-    """`nnstyle.layers.conv_backward` by the way back of im2row: fast for few input channels.
+def turned(kernel):
+    """The kernel that carries gradients back (lesson 5): turned by 180 degrees, its channels exchanged."""
+    return kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+
+
+def row2im_conv_backward(dy, kernel):
+    """`nnstyle.layers.conv_backward` by the way back of im2row: it moves little memory for few input channels.
 
     One matrix product gives what each y[i, j] returns to its nine neighbours; these are
     added where they belong. Channels come first here, so that what is added is long rows.
     """
     xp = library_of(dy)
-    height, width, filters = dy.shape
-    channels = kernel.shape[2]
+    (height, width, filters), channels = dy.shape, kernel.shape[2]
     matrix = xp.ascontiguousarray(kernel).reshape(9 * channels, filters)
-
-    def band(dy):
-        rows = len(dy)
-        returned = xp.matmul(matrix, dy.reshape(-1, filters).T).reshape(3, 3, channels, rows, width)
-        part = xp.zeros((channels, rows + 2, width + 2), dtype=dy.dtype)
-        for a in range(3):
-            for b in range(3):
-                part[:, a : a + rows, b : b + width] += returned[a, b]
-        return part
-
-    padded, top = xp.zeros((channels, height + 2, width + 2), dtype=dy.dtype), 0
-    for part in in_bands(workers, band, dy):  # they overlap by two rows: added in order, one by one
-        padded[:, top : top + part.shape[1]] += part
-        top += part.shape[1] - 2
+    returned = xp.matmul(matrix, dy.reshape(-1, filters).T).reshape(3, 3, channels, height, width)
+    padded = xp.zeros((channels, height + 2, width + 2), dtype=dy.dtype)
+    for a in range(3):
+        for b in range(3):
+            padded[:, a : a + height, b : b + width] += returned[a, b]
     return xp.ascontiguousarray(padded[:, 1:-1, 1:-1].transpose(1, 2, 0))

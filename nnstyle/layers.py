@@ -10,8 +10,8 @@ Feature maps are ``(height, width, channels)`` arrays of any floating type. With
 """
 
 from .backend import library_of
-from .im2row import FEW_CHANNELS, im2row_conv, row2im_conv_backward
-from .workers import empty, in_bands
+from .bands import empty, in_bands
+from .im2row import im2row_conv, turned
 
 
 def conv(x, kernel, bias, workers=None):
@@ -34,9 +34,9 @@ def conv(x, kernel, bias, workers=None):
     y : array, shape (H, W, K)
     cache : the kernel
     """
-    if workers and x.shape[-1] >= workers.winograd_channels:
-        return workers.fast_conv(x, kernel, bias), kernel
-    return im2row_conv(x, kernel, bias, workers), kernel
+    if workers:
+        return workers.conv(x, kernel, bias), kernel
+    return im2row_conv(x, kernel, bias), kernel
 
 
 def conv_backward(dy, kernel, workers=None):
@@ -56,12 +56,9 @@ def conv_backward(dy, kernel, workers=None):
     -------
     dx : array, shape (H, W, C)
     """
-    if workers and kernel.shape[2] < FEW_CHANNELS:
-        return row2im_conv_backward(dy, kernel, workers)
-    if workers and dy.shape[-1] >= workers.winograd_channels:
-        return workers.fast_conv(dy, kernel, gradient=True)
-    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-    return im2row_conv(dy, turned, 0, workers)
+    if workers:
+        return workers.conv(dy, kernel, gradient=True)
+    return im2row_conv(dy, turned(kernel))
 
 
 def relu(x, workers=None, out=None):

@@ -10,7 +10,7 @@ applied once, in `nnstyle.layers.relu_backward`.
 """
 
 from .backend import library_of
-from .workers import empty, in_bands
+from .bands import empty, in_bands
 
 
 def content_loss(features, target):

@@ -7,8 +7,8 @@ import numpy as np
 
 from . import layers
 from .backend import library_of
+from .bands import in_bands
 from .errors import InputError
-from .workers import in_bands
 
 CONVOLUTIONS_PER_BLOCK = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 

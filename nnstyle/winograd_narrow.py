@@ -25,6 +25,7 @@ import math
 
 import numpy as np
 
+from .im2row import turned
 from .winograd_1d import SIX
 
 # Up to as many channels, in or out, this is faster than two dimensions.
@@ -36,12 +37,8 @@ PIECE_BYTES = 1e6
 
 
 def narrow_points(kernel, gradient):
-    """The kernel's values at the eight points, each three taps as one matrix: (8, 3 in, out).
-
-    For the gradient the kernel is flipped, and its channels are exchanged.
-    """
-    if gradient:
-        kernel = kernel[::-1, ::-1].swapaxes(2, 3)
+    """The kernel's values at the eight points, each three taps as one matrix: (8, 3 in, out)."""
+    kernel = turned(kernel) if gradient else kernel
     taps, c_in, c_out = kernel.shape[1:]
     return (SIX.G.astype(kernel.dtype) @ kernel.reshape(3, -1)).reshape(SIX.n, taps * c_in, c_out)
 

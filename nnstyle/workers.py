@@ -15,14 +15,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .backend import library_of
 from .errors import InputError
+from .im2row import im2row_conv, turned
 from .memory import Memory
 from .winograd import winograd_conv
 from .winograd_narrow import NARROW, winograd_conv_narrow
-
-# Rows worked on at a time: what one operation leaves in the cache, the next one finds there.
-BAND_BYTES = 1_000_000
 
 
 class Workers:
@@ -100,6 +97,12 @@ class Workers:
             other.result()  # raises what was raised there
         return results
 
+    def conv(self, x, kernel, bias=None, gradient=False):
+        """`nnstyle.layers.conv`, or with `gradient` its way back, by what is fast for these channels."""
+        if x.shape[-1] < self.winograd_channels:
+            return im2row_conv(x, turned(kernel) if gradient else kernel, bias, self)
+        return self.fast_conv(x, kernel, bias, gradient)
+
     def fast_conv(self, x, kernel, bias=None, gradient=False):
         """`nnstyle.winograd.winograd_conv` by these workers, or the one for few channels."""
         narrow = min(kernel.shape[2:]) <= NARROW
@@ -132,35 +135,6 @@ class Workers:
         """Forget everything kept, and give free memory back."""
         for memory in (self._scratch, self._kept, self._memory):
             memory.clear()
-
-
-def empty(workers, shape, like, dtype=None):
-    """An array with undefined contents, of the library and type of `like`; from workers, if given."""
-    dtype = dtype or like.dtype
-    return workers.empty(shape, dtype) if workers else library_of(like).empty(shape, dtype=dtype)
-
-
-def in_bands(workers, function, first, *others):
-    """Call ``function(first, *others)`` on bands of rows, at once, and return the results in order.
-
-    Parameters
-    ----------
-    workers : Workers or None
-        Without workers, and on a device, there is one band, everything.
-    function : callable
-        Takes the same band of each array and writes its result into one of them.
-    first, *others : arrays
-        The others have as many rows as the first, or a multiple of that. How they are cut
-        depends on their sizes alone, not on the number of threads.
-    """
-    if not workers or workers.whole:
-        return [function(first, *others)]
-    arrays = [(array, len(array) // max(1, len(first))) for array in (first, *others)]
-    count = max(1, min(len(first), max(array.nbytes for array, _ in arrays) // BAND_BYTES))
-    edges = [len(first) * i // count for i in range(count + 1)]
-    return workers.each(
-        lambda i: function(*(array[edges[i] * n : edges[i + 1] * n] for array, n in arrays)), range(count)
-    )
 
 
 class _OneThreadBlas:

@@ -5,11 +5,12 @@ import pytest
 
 import nnstyle
 from lessons.elsewhere import Far, FarDevice
-from nnstyle import InputError, Network, Settings, devices, layers, losses, winograd_whole
+from nnstyle import InputError, Network, Settings, device_workers, devices, layers, losses, winograd_whole
 from nnstyle.backend import library_of, to_host
 from nnstyle.device_workers import DeviceWorkers
 from nnstyle.objective import Objective
 from nnstyle.weights import rescale
+from nnstyle.winograd_whole import winograd_conv_whole
 
 from . import loops
 from .checks import adjoint_error, away_from_zero, distinct, gradient_error
@@ -126,21 +127,37 @@ def test_winograd_on_whole_arrays(device, size, block_bytes, monkeypatch):
     x, kernel, bias, dy = example(size, 20 - size, 3, 5)
     far = [device.put(array) for array in (x, kernel, bias, dy)]
     with device.workers() as workers:
-        y = workers.fast_conv(*far[:3])
-        dx = workers.fast_conv(far[3], far[1], gradient=True)
+        y = winograd_conv_whole(far[0], far[1], workers, far[2])
+        dx = winograd_conv_whole(far[3], far[1], workers, gradient=True)
         assert_close(to_host(y), loops.conv(x, kernel, bias), np.float64)
         assert_close(to_host(dx), loops.conv_backward(dy, kernel), np.float64)
-        unflipped = workers.fast_conv(far[3], far[1][::-1, ::-1], gradient=True)
+        unflipped = winograd_conv_whole(far[3], far[1][::-1, ::-1], workers, gradient=True)
         if size > 1:
             assert np.abs(to_host(unflipped) - loops.conv_backward(dy, kernel)).max() > 1e-2
 
 
-def test_with_tf32_the_plain_convolution_is_taken(rng):
-    x, kernel = rng.normal(size=(6, 5, 16)), rng.normal(size=(3, 3, 16, 4))
+@pytest.mark.parametrize("channels", [(3, 16), (16, 3), (4, 15), (16, 17)])
+def test_whatever_way_a_convolution_is_done(device, channels):
+    x, kernel, bias, dy = example(5, 7, *channels)
+    far = [device.put(array) for array in (x, kernel, bias, dy)]
+    with device.workers() as workers:
+        assert_close(to_host(workers.conv(*far[:3])), loops.conv(x, kernel, bias), np.float64)
+        dx, wrong = (
+            to_host(workers.conv(far[3], its_kernel, gradient=True))
+            for its_kernel in (far[1], far[1][::-1, ::-1])
+        )
+        expected = loops.conv_backward(dy, kernel)
+        assert_close(dx, expected, np.float64)
+        assert np.abs(wrong - expected).max() > 1e-2
+
+
+def test_with_tf32_the_plain_convolution_is_taken(rng, monkeypatch):
+    monkeypatch.setattr(device_workers, "winograd_conv_whole", lambda *_, **__: pytest.fail("Winograd"))
+    x, kernel, dy = rng.normal(size=(6, 5, 16)), rng.normal(size=(3, 3, 16, 17)), rng.normal(size=(6, 5, 17))
     with DeviceWorkers(np, tf32=True) as plain, DeviceWorkers(np) as fast:
-        for workers in (plain, fast):
-            workers.fast_conv = lambda *_, **__: pytest.fail("Winograd")
         np.testing.assert_allclose(layers.conv(x, kernel, 0, plain)[0], loops.conv(x, kernel, 0), atol=1e-12)
+        dx = layers.conv_backward(dy, kernel, plain)
+        np.testing.assert_allclose(dx, loops.conv_backward(dy, kernel), atol=1e-12)
         with pytest.raises(pytest.fail.Exception, match="Winograd"):
             layers.conv(x, kernel, 0, fast)
 

@@ -66,7 +66,7 @@ def test_the_door_chooses_by_the_number_of_channels(monkeypatch):
         x, kernel, bias, dy = example(5, 4, inputs, outputs)
         layers.conv(x, kernel, bias, Workers(1))
         layers.conv_backward(dy, kernel, Workers(1))
-    assert calls == [16]  # forward from 16; not back to 3, nor from 8
+    assert calls == [32, 16]  # back from 32, forward from 16; not from 3, nor back from 8
 
 
 def test_the_one_dimensional_identity(identity):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nnstyle import Network, layers, losses, workers
-from nnstyle.workers import Workers, in_bands
+from nnstyle import Network, bands, layers, losses
+from nnstyle.workers import Workers
 
 from .tiny import tiny_weights
 
@@ -20,7 +20,7 @@ def rng():
 
 @pytest.fixture(params=[1, 1_000_000], ids=["bands of one row", "one band"])
 def team(request, monkeypatch):
-    monkeypatch.setattr(workers, "BAND_BYTES", request.param)
+    monkeypatch.setattr(bands, "BAND_BYTES", request.param)
     with Workers(2) as team:
         yield team
 
@@ -55,7 +55,7 @@ def test_the_convolution_does_the_same_with_workers(rng, team, size, channels):
 
 
 def test_a_kernel_turned_once_too_often_is_caught(rng, team):
-    """The twin that must fail: the way back of im2row takes the kernel as it is."""
+    """The twin that must fail: the way back takes the kernel as it is."""
     kernel, dy = rng.normal(size=(3, 3, 3, 5)), rng.normal(size=(5, 4, 5))
     wrong = layers.conv_backward(dy, kernel[::-1, ::-1], team)
     assert np.abs(wrong - layers.conv_backward(dy, kernel)).max() > 1e-2
@@ -81,14 +81,14 @@ def test_losses_do_the_same_with_workers(rng, team):
 
 def test_bands_cover_every_row_once_in_order(team):
     rows, double = np.arange(11), np.arange(22)
-    bands = in_bands(team, lambda a, b: (list(a), list(b)), rows, double)
-    assert sum((a for a, _ in bands), []) == list(range(11))
-    assert all(b == [n for row in a for n in (2 * row, 2 * row + 1)] for a, b in bands)
+    pieces = bands.in_bands(team, lambda a, b: (list(a), list(b)), rows, double)
+    assert sum((a for a, _ in pieces), []) == list(range(11))
+    assert all(b == [n for row in a for n in (2 * row, 2 * row + 1)] for a, b in pieces)
 
 
 @pytest.mark.parametrize("low_memory", [False, True])
 def test_a_network_gives_the_same_bits_for_any_number_of_threads_and_any_memory(rng, low_memory, monkeypatch):
-    monkeypatch.setattr(workers, "BAND_BYTES", 2000)
+    monkeypatch.setattr(bands, "BAND_BYTES", 2000)
     weights, image = tiny_weights(widths=(16, 17, 18, 19, 20)), rng.normal(size=(37, 45, 3))
     names, results = ["conv1_1", "conv3_2", "conv5_1"], []
     for threads, low in ((1, False), (2, low_memory), (5, low_memory)):
