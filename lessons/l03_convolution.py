@@ -155,10 +155,10 @@ assert tools.relative_error(conv_by_tiles(x, kernel, bias), library) < 1e-13
 
 # %%
 # The package goes further: six outputs a direction, :math:`8 \times 8 = 64` products in place of
-# :math:`36 \cdot 9 = 324`, five times fewer. ``nnstyle/winograd.py`` (``winograd_conv``) explains
-# where such identities come from: a product of polynomials, known from its values at eight points.
-# With 32 channels or fewer the sums would cost more than the products: ``nnstyle/winograd_narrow.py``
-# takes the identity in one direction only.
+# :math:`36 \cdot 9 = 324`, five times fewer (``winograd_conv`` in ``nnstyle/winograd.py``). Where such
+# identities come from is explained in ``nnstyle/winograd_1d.py``: a product of polynomials, known from its
+# values at eight points. Small maps are cut into tiles of four. With 32 channels or fewer the sums would cost
+# more than the products: ``nnstyle/winograd_narrow.py`` takes the identity in one direction only.
 #
 # The four, timed
 # ---------------

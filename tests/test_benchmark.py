@@ -6,10 +6,13 @@ import sys
 import numpy as np
 import pytest
 
+from nnstyle import Network, Settings
 from nnstyle.benchmark import __main__ as benchmark
 from nnstyle.benchmark import against_torch, compare, work
+from nnstyle.benchmark.accuracy import gradient_of, relative_error
 from nnstyle.benchmark.lbfgs import lbfgs_seconds
 from nnstyle.benchmark.profile import Stopwatch
+from nnstyle.objective import Objective
 from nnstyle.workers import Workers
 
 from .tiny import tiny_weights
@@ -112,3 +115,25 @@ def test_pytorch_does_the_same_work(channels_last):
         ours = work.evaluation("pocket", 48, workers)
         theirs = against_torch.evaluation("pocket", 48, 1, channels_last)
         compare.check_agreement({"nnstyle": ours, "PyTorch": theirs})
+
+
+def test_the_error_of_the_gradient_is_shown(capsys, tmp_path):
+    pytest.importorskip("torch")
+    file = tmp_path / "figures.json"
+    assert benchmark.main([*SMALL, "--accuracy", "--json", str(file)]) == 0
+    errors = json.loads(file.read_text())["results"][0]["gradient errors"]
+    assert all(len(each) == 2 and 1e-9 < max(each) < 1e-2 for each in errors.values())
+    shown = capsys.readouterr().out
+    assert f"{max(errors['nnstyle']):.1e} of 2" in shown and "PyTorch: error of the gradient" in shown
+
+
+def test_float64_agrees_with_pytorch_s():
+    pytest.importorskip("torch")
+    exact = gradient_of(against_torch.evaluation("pocket", 48, 1, True, double=True))
+    images = [image.astype(float) for image in work.make_images(48)]
+    with Workers(1) as workers:
+        network = Network(work.make_weights("pocket"), "average", np.float64, workers)
+        objective = Objective(network, *images[:2], Settings(size=48).for_picture(48, 48))
+        gradient = objective(images[2])[1]
+    assert exact.dtype == np.float64 and relative_error(gradient, exact) < 1e-12
+    assert relative_error(gradient * (1 + 1e-6), exact) > 1e-7  # the twin that must fail

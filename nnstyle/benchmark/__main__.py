@@ -28,7 +28,9 @@ def main(argv=None):
     arguments = make_parser().parse_args(argv)
     try:
         device = devices.find(arguments.device)
-        if arguments.against_torch:  # if that fails, then now, not after minutes of measuring
+        if (
+            arguments.against_torch or arguments.accuracy
+        ):  # if that fails, then now, not after minutes of measuring
             against_torch.import_torch(meter_of(device).torch_device)
         with device.current, device.workers(arguments.threads, arguments.low_memory) as workers:
             measure(arguments, workers, meter_of(device))
@@ -71,6 +73,11 @@ def make_parser():
     add("--threads", type=int, metavar="N", help="default: all cores that this process may use")
     add("--low-memory", action="store_true", help="as the option of python -m nnstyle")
     add("--against-torch", action="store_true", help="alternate with PyTorch (pip install torch==2.13.0)")
+    add(
+        "--accuracy",
+        action="store_true",
+        help="also show errors of the gradient, against PyTorch's in float64",
+    )
     add("--profile", action="store_true", help="also show each operation's share")
     add("--memory", action="store_true", help="also show the peak memory; of a card, what fits, too")
     add("--json", metavar="FILE", type=Path, help="write all figures to a file, too, after each line")

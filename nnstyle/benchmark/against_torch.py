@@ -16,12 +16,14 @@ def import_torch(device="cpu"):
     return torch
 
 
-def evaluation(network, size, threads, channels_last, device="cpu", compiled=False, tf32=False):
+def evaluation(
+    network, size, threads, channels_last, device="cpu", compiled=False, tf32=False, double=False, seed=1
+):
     """A function that evaluates the loss and its gradient; it returns both as `Objective` does.
 
     Parameters
     ----------
-    network, size : as for `nnstyle.benchmark.work.evaluation`
+    network, size, seed : as for `nnstyle.benchmark.work.evaluation`
     threads : int
         For a processor.
     channels_last : bool
@@ -32,18 +34,21 @@ def evaluation(network, size, threads, channels_last, device="cpu", compiled=Fal
         By `torch.compile`, for these shapes only.
     tf32 : bool
         Whether a card may keep only ten bits of what it multiplies.
+    double : bool
+        In float64.
     """
     torch = import_torch(device)
     torch.set_num_threads(threads)
     if device != "cpu":
         torch.cuda.set_device(device)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    put = lambda array: torch.tensor(array).to(device, memory_format=layout)
+    dtype = torch.float64 if double else torch.float32
+    put = lambda array: torch.tensor(array).to(device, dtype, memory_format=layout)
     weights = {
-        name: (put(kernel.transpose(3, 2, 0, 1)), torch.tensor(bias).to(device))
+        name: (put(kernel.transpose(3, 2, 0, 1)), torch.tensor(bias).to(device, dtype))
         for name, (kernel, bias) in make_weights(network).items()
     }
-    content, style, image = (put(picture.transpose(2, 0, 1)[None]) for picture in make_images(size))
+    content, style, image = (put(picture.transpose(2, 0, 1)[None]) for picture in make_images(size, seed))
     set_arithmetic(torch, tf32)
     loss_of = loss_function(torch, weights, content, style, Settings(size=size).for_picture(size, size))
     if compiled:

@@ -1,17 +1,20 @@
 """One network at one size: the figures of a line of the table."""
 
 import statistics
+import time
 
-import numpy as np
-
-from ..backend import to_host
 from . import work
+from .accuracy import gradient_errors, on_host, relative_error
 from .lbfgs import EVALUATIONS_PER_ITERATION
 from .profile import profile
 
 # How far loss and gradient may be from PyTorch's, relative: in float32, and where either has TF32. PyTorch
 # with all factors rounded as TF32 rounds them, on a processor, differed by up to 8e-4 and 1.8e-2.
 DIFFERENCES = {False: (1e-3, 1e-2), True: (1e-2, 5e-2)}
+
+# Seconds before each evaluation: PyTorch's threads spin for a while before they sleep, which took up to
+# 8 % from what ran after them.
+REST = 0.02
 
 
 def measure(network, size, arguments, workers, meter, rates):
@@ -36,6 +39,9 @@ def measure(network, size, arguments, workers, meter, rates):
     if arguments.profile:
         make = lambda: work.evaluation(network, size, workers, meter.device)
         result["profile"] = dict(profile(make, arguments.rounds, meter.wait))
+        workers.clear()
+    if arguments.accuracy:
+        result["gradient errors"] = gradient_errors(network, size, arguments.rounds, workers, meter)
         workers.clear()
     if arguments.memory:
         kinds = ("usual", "low") + (("torch",) if arguments.against_torch else ())
@@ -70,16 +76,11 @@ def check_agreement(candidates, loss_difference=1e-3, gradient_difference=1e-2):
     (loss, gradient), *others = (evaluate() for evaluate in candidates.values())
     gradient = on_host(gradient)
     for its_loss, its_gradient in others:
-        error = np.linalg.norm(gradient - on_host(its_gradient)) / np.linalg.norm(gradient)
+        error = relative_error(on_host(its_gradient), gradient)
         if not (abs(its_loss / loss - 1) < loss_difference and error < gradient_difference):
             raise AssertionError(
                 f"PyTorch computes something else: loss {its_loss} for {loss}, error {error}"
             )
-
-
-def on_host(gradient):
-    """An array of NumPy's, from any of our libraries or from PyTorch."""
-    return gradient.numpy(force=True) if hasattr(gradient, "numpy") else to_host(gradient)
 
 
 def alternate(candidates, rounds, clocks=None):
@@ -97,5 +98,6 @@ def alternate(candidates, rounds, clocks=None):
     seconds = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, evaluate in candidates.items():
+            time.sleep(REST)
             seconds[name].append((clocks or {}).get(name, work.seconds_of)(evaluate))
     return seconds

@@ -31,6 +31,11 @@ def describe(result, decimals=0):
     shares = result.get("profile", {})
     for name, value in shares.items():
         lines.append(f"{name:>36} {1000 * value:8.1f} ms {value / sum(shares.values()):6.1%}")
+    for name, errors in result.get("gradient errors", {}).items():
+        title = f"{name}: error of the gradient"
+        lines.append(
+            f"{title:>36} {statistics.median(errors):10.1e}, at most {max(errors):.1e} of {len(errors)}"
+        )
     for how, peak in result.get("memory", {}).items():
         lines.append(f"{how + ' memory':>36} {peak / 1e6:8.0f} MB" if peak else f"{how} memory: failed")
     return "\n".join(lines)

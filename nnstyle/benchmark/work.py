@@ -32,16 +32,16 @@ def make_weights(network, last="conv5_1"):
     return weights.Weights(layers, "vgg19 (random)", Preprocessing())
 
 
-def make_images(size):
+def make_images(size, seed=1):
     """Content, style and generated image: noise, (size, size, 3), float32."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     return [60 * rng.standard_normal((size, size, 3), np.float32) for _ in range(3)]
 
 
-def evaluation(network, size, workers, device=None):
+def evaluation(network, size, workers, device=None, seed=1):
     """A function that evaluates the loss and its gradient once, as `stylize` does by default."""
     device, settings = device or Host(), Settings(size=size).for_picture(size, size)
-    content, style, image = map(device.put, make_images(size))
+    content, style, image = map(device.put, make_images(size, seed))
     net = Network(device.put_weights(make_weights(network)), settings.pooling, workers=workers)
     objective = Objective(net, content, style, settings)
     return lambda: objective(image)
