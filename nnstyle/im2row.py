@@ -77,7 +77,7 @@ def turned(kernel):
 
 
 def row2im_conv_backward(dy, kernel):
-    """`nnstyle.layers.conv_backward` by the way back of im2row: it moves little memory for few input channels.
+    """`nnstyle.layers.conv_backward` by the way back of im2row: little memory moved, if c_in is small.
 
     One matrix product gives what each y[i, j] returns to its nine neighbours; these are
     added where they belong. Channels come first here, so that what is added is long rows.

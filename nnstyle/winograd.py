@@ -1,15 +1,18 @@
 """The fast 3x3 convolution: the same sums as ``conv``, with a fifth of the products.
 
-`nnstyle.winograd_1d` has the identity in one dimension: six neighbouring sums of three terms
-by 8 products in place of 18.
+`nnstyle.winograd_1d` explains the identity in one dimension. Of eight neighbouring numbers x
+and three taps k, it makes six sums of three terms by 8 products in place of 18::
 
-**Two dimensions: rows of rows.** Read its x as eight image *rows* and its k as three kernel
+    y = A^T [ (G k) * (B^T x) ]
+
+**Two dimensions: rows of rows.** Read x as eight image *rows* and k as three kernel
 *rows*. "Row times kernel row" is then a one-dimensional convolution along the row
 instead of a product, sums stay sums, and the identity holds word for word: combine
 eight image rows by B^T, run eight one-dimensional convolutions, combine their results
 into six rows of the output by A^T. Each of the eight is again done by the identity.
 Together 8 * 8 = 64 products make a tile of 6 * 6 = 36 outputs, which plainly costs
-36 * 9 = 324: 5.06 times as many.
+36 * 9 = 324: 5.06 times as many. (Small maps are cut into tiles of 4 * 4, by 36 products:
+`nnstyle.winograd_1d.cheaper`.)
 
 **Channels.** With channels, each "product" is a pixel's vector of input channels times
 a matrix (in, out). All tiles share that matrix, so it is one matrix product per point,
@@ -19,6 +22,8 @@ and nearly the whole time is spent there, unless the channels are few
 **The gradient.** The gradient with respect to the input is the same convolution with
 the kernel flipped, whose points are the same in another order, and its channels exchanged.
 """
+
+import math
 
 import numpy as np
 
@@ -48,8 +53,8 @@ def winograd_conv(x, kernel, workers, bias=None, gradient=False):
     x : array (H, W, in)
         Feature map; with `gradient`, the gradient dy of shape (H, W, out).
     kernel : array (3, 3, in, out)
-        Must never change: the workers keep it transformed, in up to 64/9 of its memory (with
-        ``low_memory`` they don't, and it is transformed anew in each call).
+        Must never change: the workers keep it transformed, in 64/9 of its memory, or 36/9 for
+        small maps (with ``low_memory`` they don't, and it is transformed anew in each call).
     workers : Workers
         The threads, and the memory for intermediate results.
     bias : array (out,), optional
@@ -64,7 +69,7 @@ def winograd_conv(x, kernel, workers, bias=None, gradient=False):
     c_out = kernel.shape[2 if gradient else 3]
     y = workers.empty((height, width, c_out), x.dtype)
     identity = cheaper(height, width)
-    tile_rows, across = -(-height // identity.tile), -(-width // identity.tile)
+    tile_rows, across = math.ceil(height / identity.tile), math.ceil(width / identity.tile)
     bytes_per_tile_row = max(1, identity.n * across * identity.tile * (c_in + c_out) * x.itemsize)
     block_bytes = BLOCK_BYTES / 3 if workers.low_memory else BLOCK_BYTES
     step = max(1, int(block_bytes // bytes_per_tile_row))
@@ -78,7 +83,7 @@ def winograd_conv(x, kernel, workers, bias=None, gradient=False):
 def _block(x, kernel, workers, bias, gradient, y, identity, tiles):
     """The tile rows `tiles` of the result: rows in, n row convolutions, rows out."""
     bt, at = identity.matrices(x.dtype, gradient)
-    n, width = identity.n, -(-x.shape[1] // identity.tile) * identity.tile
+    n, width = identity.n, math.ceil(x.shape[1] / identity.tile) * identity.tile
     v = workers.scratch("rows in", (n, len(tiles), width + 2, x.shape[2]), x.dtype)
     w = workers.scratch("rows out", (n, len(tiles), width, y.shape[2]), x.dtype)
     shares = min(workers.threads, n)

@@ -42,7 +42,8 @@ class Identity:
     tile : int
         Outputs, computed together.
     points : sequence of float
-        tile + 2 of them, each with its reciprocal, among them 1: small ones round little.
+        tile + 2 of them, each with its reciprocal, among them 1. Powers of small numbers
+        are small: large ones would lose more by rounding.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Identity:
 
     @functools.cache
     def matrices(self, dtype, flipped=False):
-        """B^T and A^T as arrays of this type, never to be changed; for the flipped kernel, in its points' order."""
+        """B^T and A^T as arrays that must never change; for a flipped kernel, in the order of its points."""
         order = self._flipped if flipped else slice(None)
         return self.BT[order].astype(dtype), self.AT[:, order].astype(dtype)
 
@@ -80,8 +81,9 @@ SIX = Identity(6, (0, 1, -1, 2, -2, 1 / 2, -1 / 2, np.inf))
 FOUR = Identity(4, (0, 1, -1, 2, 1 / 2, np.inf))
 
 # In two dimensions (`nnstyle.winograd`) SIX does n^2 / tile^2 = 1.8 products for a pixel, and FOUR 2.25.
-# But all tiles are whole: a map 16 px wide takes three of SIX, that is 18, and four of FOUR.
-# And a point's kernel has to be fetched and arranged, which takes as long as this many tiles:
+# But tiles cannot be cut: a map 16 px wide takes three of SIX, 18 px, or four of FOUR, 16 px. And before
+# a point's tiles are multiplied, its kernel has to be fetched and arranged. This was measured to take
+# about as long as multiplying so many tiles:
 KERNEL_IN_TILES = 32
 
 

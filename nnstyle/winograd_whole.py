@@ -4,8 +4,10 @@ There, the tiles are worked on in pieces that fit a processor's cache. A graphic
 wants few operations, each of them large. So all tiles are laid out at once, as an array
 (8, 8, tiles, channels): the rows of every tile, their columns, then as many pixels as there
 are tiles. Combining rows by B^T is one matrix product; combining columns is eight, which
-the array library does in one call; so is the product of every point with its kernel.
+the array library does in one call; so is the product of every point with its kernel. Tiles are always of six.
 """
+
+import math
 
 from .backend import library_of
 from .winograd_1d import SIX
@@ -49,7 +51,7 @@ def winograd_conv_whole(x, kernel, workers, bias=None, gradient=False):
     points = workers.once(kernel_points, kernel)
     points = points.swapaxes(2, 3) if gradient else points
     bt, at = (on_device(matrix, x) for matrix in SIX.matrices(float, gradient))
-    down, across, c_out = -(-height // TILE), -(-width // TILE), points.shape[3]
+    down, across, c_out = math.ceil(height / TILE), math.ceil(width / TILE), points.shape[3]
     padded = xp.zeros((down * TILE + 2, across * TILE + 2, c_in), dtype=x.dtype)
     padded[1 : height + 1, 1 : width + 1] = x
     y = workers.empty((down * TILE, across * TILE, c_out), x.dtype)

@@ -98,7 +98,7 @@ class Workers:
         return results
 
     def conv(self, x, kernel, bias=None, gradient=False):
-        """`nnstyle.layers.conv`, or with `gradient` its way back, by what is fast for these channels."""
+        """`nnstyle.layers.conv`, by what is fast for these channels; with `gradient`, from dy back to dx."""
         if x.shape[-1] < self.winograd_channels:
             return im2row_conv(x, turned(kernel) if gradient else kernel, bias, self)
         return self.fast_conv(x, kernel, bias, gradient)

@@ -11,6 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from lessons.elsewhere import FarDevice
+from nnstyle import InputError, devices
+
 from .command import make_pictures
 
 # The machine that runs the tests may be busy: how long one example takes says nothing.
@@ -35,3 +38,19 @@ def unwritable_folder(tmp_path):
     if not locked.is_dir():
         pytest.skip("root may write everywhere here")
     return locked
+
+
+@pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request):
+    """A device, made current."""
+    if request.param == "stand-in":
+        yield FarDevice()
+        return
+    try:
+        card = devices.find("cuda")
+    except InputError as error:
+        pytest.skip(str(error))
+    if card.tf32:
+        pytest.skip("CUPY_TF32 is set: these tests ask for more digits than it leaves")
+    with card.current:
+        yield card

@@ -4,36 +4,18 @@ import numpy as np
 import pytest
 
 import nnstyle
-from lessons.elsewhere import Far, FarDevice
-from nnstyle import InputError, Network, Settings, device_workers, devices, layers, losses, winograd_whole
+from lessons.elsewhere import Far
+from nnstyle import Network, Settings, device_workers, devices, layers, losses
 from nnstyle.backend import library_of, to_host
 from nnstyle.device_workers import DeviceWorkers
 from nnstyle.objective import Objective
 from nnstyle.weights import rescale
-from nnstyle.winograd_whole import winograd_conv_whole
 
 from . import loops
 from .checks import adjoint_error, away_from_zero, distinct, gradient_error
-from .test_winograd import assert_close, example
 from .tiny import tiny_weights
 
 PARITY = {np.float32: 1e-5, np.float64: 1e-10}  # NumPy against a device, relative
-
-
-@pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
-def device(request):
-    """A device, made current."""
-    if request.param == "stand-in":
-        yield FarDevice()
-        return
-    try:
-        card = devices.find("cuda")
-    except InputError as error:
-        pytest.skip(str(error))
-    if card.tf32:
-        pytest.skip("CUPY_TF32 is set: these tests ask for more digits than it leaves")
-    with card.current:
-        yield card
 
 
 @pytest.fixture
@@ -118,37 +100,6 @@ def test_a_style_loss_of_twice_the_size_is_caught(device, rng):
     np.testing.assert_allclose(to_host(gradient), expected[1], rtol=1e-12)
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(to_host(2 * gradient), expected[1], rtol=1e-12)
-
-
-@pytest.mark.parametrize("size", [1, 4, 6, 7, 13])
-@pytest.mark.parametrize("block_bytes", [1, 1e9])
-def test_winograd_on_whole_arrays(device, size, block_bytes, monkeypatch):
-    monkeypatch.setattr(winograd_whole, "BLOCK_BYTES", block_bytes)
-    x, kernel, bias, dy = example(size, 20 - size, 3, 5)
-    far = [device.put(array) for array in (x, kernel, bias, dy)]
-    with device.workers() as workers:
-        y = winograd_conv_whole(far[0], far[1], workers, far[2])
-        dx = winograd_conv_whole(far[3], far[1], workers, gradient=True)
-        assert_close(to_host(y), loops.conv(x, kernel, bias), np.float64)
-        assert_close(to_host(dx), loops.conv_backward(dy, kernel), np.float64)
-        unflipped = winograd_conv_whole(far[3], far[1][::-1, ::-1], workers, gradient=True)
-        if size > 1:
-            assert np.abs(to_host(unflipped) - loops.conv_backward(dy, kernel)).max() > 1e-2
-
-
-@pytest.mark.parametrize("channels", [(3, 16), (16, 3), (4, 15), (16, 17)])
-def test_whatever_way_a_convolution_is_done(device, channels):
-    x, kernel, bias, dy = example(5, 7, *channels)
-    far = [device.put(array) for array in (x, kernel, bias, dy)]
-    with device.workers() as workers:
-        assert_close(to_host(workers.conv(*far[:3])), loops.conv(x, kernel, bias), np.float64)
-        dx, wrong = (
-            to_host(workers.conv(far[3], its_kernel, gradient=True))
-            for its_kernel in (far[1], far[1][::-1, ::-1])
-        )
-        expected = loops.conv_backward(dy, kernel)
-        assert_close(dx, expected, np.float64)
-        assert np.abs(wrong - expected).max() > 1e-2
 
 
 def test_with_tf32_the_plain_convolution_is_taken(rng, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nnstyle import Network, bands, layers, losses
+from nnstyle import Network, bands, im2row, layers, losses, winograd, winograd_narrow
 from nnstyle.workers import Workers
 
 from .tiny import tiny_weights
@@ -41,24 +41,25 @@ def test_layers_do_the_same_with_workers(rng, team, size):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 4), (8, 7)])
-@pytest.mark.parametrize("channels", [(3, 5), (5, 3), (4, 20), (20, 4)])
-def test_the_convolution_does_the_same_with_workers(rng, team, size, channels):
+@pytest.mark.parametrize("channels", [(3, 5), (5, 3), (3, 20), (20, 4), (40, 36)])
+@pytest.mark.parametrize("piece_bytes", [1, 1_000_000])
+def test_the_convolution_does_the_same_with_workers(rng, size, channels, piece_bytes, monkeypatch):
+    for module, name in (
+        (im2row, "BLOCK_BYTES"),
+        (winograd, "BLOCK_BYTES"),
+        (winograd_narrow, "PIECE_BYTES"),
+    ):
+        monkeypatch.setattr(module, name, piece_bytes)
     c_in, c_out = channels
     x, kernel = rng.normal(size=(*size, c_in)), rng.normal(size=(3, 3, c_in, c_out))
     bias, dy = rng.normal(size=c_out), rng.normal(size=(*size, c_out))
-    np.testing.assert_allclose(
-        layers.conv(x, kernel, bias, team)[0], layers.conv(x, kernel, bias)[0], atol=1e-11
-    )
-    np.testing.assert_allclose(
-        layers.conv_backward(dy, kernel, team), layers.conv_backward(dy, kernel), atol=1e-11
-    )
-
-
-def test_a_kernel_turned_once_too_often_is_caught(rng, team):
-    """The twin that must fail: the way back takes the kernel as it is."""
-    kernel, dy = rng.normal(size=(3, 3, 3, 5)), rng.normal(size=(5, 4, 5))
-    wrong = layers.conv_backward(dy, kernel[::-1, ::-1], team)
-    assert np.abs(wrong - layers.conv_backward(dy, kernel)).max() > 1e-2
+    with Workers(2) as team:
+        y, dx = layers.conv(x, kernel, bias, team)[0], layers.conv_backward(dy, kernel, team)
+        wrong = layers.conv_backward(dy, kernel[::-1, ::-1], team)  # turned once too often
+    expected = layers.conv_backward(dy, kernel)
+    np.testing.assert_allclose(y, layers.conv(x, kernel, bias)[0], atol=1e-11)
+    np.testing.assert_allclose(dx, expected, atol=1e-11)
+    assert size == (1, 1) or np.abs(wrong - expected).max() > 1e-2  # the twin that must fail
 
 
 def test_relu_may_write_over_its_input(rng, team):

@@ -28,9 +28,8 @@ def main(argv=None):
     arguments = make_parser().parse_args(argv)
     try:
         device = devices.find(arguments.device)
-        if (
-            arguments.against_torch or arguments.accuracy
-        ):  # if that fails, then now, not after minutes of measuring
+        # If PyTorch is missing, then say so now, not after minutes of measuring.
+        if needs_torch(arguments):
             against_torch.import_torch(meter_of(device).torch_device)
         with device.current, device.workers(arguments.threads, arguments.low_memory) as workers:
             measure(arguments, workers, meter_of(device))
@@ -62,26 +61,21 @@ def make_parser():
         metavar="PX",
         help="of square pictures (default: 256 512 1024)",
     )
-    add(
-        "--rounds",
-        type=between(1, 1000),
-        default=5,
-        metavar="N",
-        help="take medians of N (default: 5)",
-    )
+    add("--rounds", type=between(1, 1000), default=5, metavar="N", help="take medians of N (default: 5)")
     add("--device", default="cpu", help="as the option of python -m nnstyle (default: cpu)")
     add("--threads", type=int, metavar="N", help="default: all cores that this process may use")
     add("--low-memory", action="store_true", help="as the option of python -m nnstyle")
     add("--against-torch", action="store_true", help="alternate with PyTorch (pip install torch==2.13.0)")
-    add(
-        "--accuracy",
-        action="store_true",
-        help="also show errors of the gradient, against PyTorch's in float64",
-    )
+    add("--accuracy", action="store_true", help="also show the gradient's error, against PyTorch in float64")
     add("--profile", action="store_true", help="also show each operation's share")
     add("--memory", action="store_true", help="also show the peak memory; of a card, what fits, too")
     add("--json", metavar="FILE", type=Path, help="write all figures to a file, too, after each line")
     return parser
+
+
+def needs_torch(arguments):
+    """Whether PyTorch is to be compared with."""
+    return arguments.against_torch or arguments.accuracy
 
 
 def between(lowest, highest):
@@ -106,7 +100,7 @@ def measure(arguments, workers, meter):
         "threads": workers.threads,
         "low memory": workers.low_memory,
         "rounds": arguments.rounds,
-        **meter.facts(arguments.against_torch),
+        **meter.facts(needs_torch(arguments)),
     }
     write(figures, arguments.json)  # if that fails, then now
     print(", ".join(f"{name} {value}" for name, value in figures.items()))

@@ -41,7 +41,10 @@ def measure(network, size, arguments, workers, meter, rates):
         result["profile"] = dict(profile(make, arguments.rounds, meter.wait))
         workers.clear()
     if arguments.accuracy:
-        result["gradient errors"] = gradient_errors(network, size, arguments.rounds, workers, meter)
+        try:
+            result["gradient errors"] = gradient_errors(network, size, arguments.rounds, workers, meter)
+        except (MemoryError, RuntimeError) as error:  # PyTorch's, where float64 does not fit
+            result["left out"]["error of the gradient"] = in_one_line(error)
         workers.clear()
     if arguments.memory:
         kinds = ("usual", "low") + (("torch",) if arguments.against_torch else ())
@@ -59,7 +62,7 @@ def measure_speed(network, size, arguments, workers, meter):
             tf32 = meter.tf32 or options.get("tf32", False)
             check_agreement({"nnstyle": candidates["nnstyle"], name: theirs}, *DIFFERENCES[tf32])
         except Exception as error:  # noqa: BLE001 (compilers and cards fail in ways of their own)
-            left_out[name] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            left_out[name] = in_one_line(error)
             continue
         candidates[name], clocks[name] = theirs, meter.torch_seconds_of
     all_seconds = alternate(candidates, arguments.rounds, clocks)
@@ -69,6 +72,11 @@ def measure_speed(network, size, arguments, workers, meter):
     if same:
         result |= {"PyTorch seconds": min(same), "ratio": min(same) / result["seconds"]}
     return result
+
+
+def in_one_line(error):
+    """What went wrong, without line ends, and not all of a long story."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def check_agreement(candidates, loss_difference=1e-3, gradient_difference=1e-2):
