@@ -27,7 +27,7 @@ import math
 
 import numpy as np
 
-from .winograd_1d import cheaper
+from .winograd_1d import FOUR, cheaper
 
 # Memory for the image rows held transformed at a time: large enough for long matrix
 # products, small enough for the last-level cache.
@@ -38,11 +38,12 @@ BLOCK_BYTES = 24e6
 PIECE = 8192
 
 
-def _kernel_row(kernel, identity, i):
-    """The kernel's values at the points (i, 0), (i, 1) and so on: an array (n, in, out)."""
+def _kernel_row(kernel, identity, i, exchanged):
+    """The kernel's values at the points (i, 0), (i, 1) and so on: (n, in, out), or exchanged (n, out, in)."""
     g = identity.G.astype(kernel.dtype)
     taps = g[i : i + 1] @ kernel.reshape(3, -1)  # (1, 3 * in * out)
-    return (g @ taps.reshape(3, -1)).reshape(-1, *kernel.shape[2:])
+    points = (g @ taps.reshape(3, -1)).reshape(-1, *kernel.shape[2:])
+    return np.ascontiguousarray(points.swapaxes(1, 2)) if exchanged else points
 
 
 def winograd_conv(x, kernel, workers, bias=None, gradient=False):
@@ -53,7 +54,7 @@ def winograd_conv(x, kernel, workers, bias=None, gradient=False):
     x : array (H, W, in)
         Feature map; with `gradient`, the gradient dy of shape (H, W, out).
     kernel : array (3, 3, in, out)
-        Must never change: the workers keep it transformed, in 64/9 of its memory, or 36/9 for
+        Must never change: the workers keep it transformed, in 64/9 of its memory, or 72/9 for
         small maps (with ``low_memory`` they don't, and it is transformed anew in each call).
     workers : Workers
         The threads, and the memory for intermediate results.
@@ -87,11 +88,14 @@ def _block(x, kernel, workers, bias, gradient, y, identity, tiles):
     v = workers.scratch("rows in", (n, len(tiles), width + 2, x.shape[2]), x.dtype)
     w = workers.scratch("rows out", (n, len(tiles), width, y.shape[2]), x.dtype)
     shares = min(workers.threads, n)
+    # The matrix library reads a transposed kernel slowly. Where tiles are few that is much of the time, and
+    # both ways of FOUR take no more memory than SIX.
+    exchanged = gradient and identity is FOUR
 
     def convolve(share):
         for i in range(share, n, shares):
-            points = workers.once(_kernel_row, kernel, identity, i)
-            points = points.swapaxes(1, 2) if gradient else points
+            points = workers.once(_kernel_row, kernel, identity, i, exchanged)
+            points = points.swapaxes(1, 2) if gradient and not exchanged else points
             its_bias = bias if i == identity.one else None  # once is enough: see Identity.one
             _convolve_rows(v[i], points, identity, gradient, its_bias, w[i], workers, share)
 

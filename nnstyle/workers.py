@@ -10,7 +10,7 @@ import contextvars
 import math
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -91,10 +91,10 @@ class Workers:
         try:
             work()
         finally:
-            started = [other for other in others if not other.cancel()]
-            wait(started)  # nobody may still write into an array that the caller lets go
-        for other in started:
-            other.result()  # raises what was raised there
+            # This waits: nobody may still write into an array that the caller lets go.
+            errors = [other.exception() for other in others if not other.cancel()]
+        for error in filter(None, errors):
+            raise error
         return results
 
     def conv(self, x, kernel, bias=None, gradient=False):
