@@ -49,9 +49,8 @@ class Host:
 
     def bytes_needed(self, weights, height, width):
         """Bytes that `nnstyle.stylize` likes to use for a picture of this size."""
-        # Measured: five times conv1_1's feature map; the kernels, as they are and transformed (a few
-        # twice, where one picture's maps are small and the other's are not); and some forty float64
-        # vectors as long as the picture in L-BFGS-B.
+        # Measured: five times conv1_1's feature map; the kernels, as they are and transformed; and
+        # some forty float64 vectors as long as the picture in L-BFGS-B.
         return height * width * (20 * filters(weights) + 8 * 3 * 42) + 8 * kernel_bytes(weights) + 1.5e8
 
     def is_memory_short(self, weights, height, width):

@@ -167,6 +167,8 @@ def paint(weights, content, style, start, settings, device, workers, callback):
     with np.errstate(over="ignore", invalid="ignore"):  # minimize looks for itself
         network = Network(device.put_weights(weights), settings.pooling, workers=workers)
         objective = Objective(network, device.put(content), device.put(style), settings)
+        if style.shape != content.shape:
+            workers.clear()  # its maps may have been cut into other tiles, whose kernels nobody needs now
         report = partial(callback, objective=objective)
         if settings.optimizer == "lbfgs-device":
             image, reason = lbfgs.minimize(objective, device.put(start), settings.iterations, bounds, report)
