@@ -32,7 +32,7 @@ class DeviceWorkers(Workers):
             self.winograd_channels = float("inf")
 
     def conv(self, x, kernel, bias=None, gradient=False):
-        """As that of `Workers`; but back to a picture, Winograd's transforms would move several times as much."""
+        """As that of `Workers`; but back to a picture Winograd's transforms would move far more memory."""
         if gradient and kernel.shape[2] < FEW_CHANNELS:
             return row2im_conv_backward(x, kernel)
         return super().conv(x, kernel, bias, gradient)

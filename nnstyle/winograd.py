@@ -88,8 +88,8 @@ def _block(x, kernel, workers, bias, gradient, y, identity, tiles):
     v = workers.scratch("rows in", (n, len(tiles), width + 2, x.shape[2]), x.dtype)
     w = workers.scratch("rows out", (n, len(tiles), width, y.shape[2]), x.dtype)
     shares = min(workers.threads, n)
-    # The matrix library reads a transposed kernel slowly. Where tiles are few that is much of the time, and
-    # both ways of FOUR take no more memory than SIX.
+    # The matrix library reads a transposed kernel slowly. Where tiles are few that is much of the time, so
+    # FOUR's kernels are kept both ways: 2 * 36 matrices, little more than the 64 of SIX.
     exchanged = gradient and identity is FOUR
 
     def convolve(share):

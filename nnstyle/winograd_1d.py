@@ -23,7 +23,7 @@ M(k)^T x. Transposing the right-hand side gives exactly the first formula:
 **The flipped kernel**, which a gradient needs. Flipping k turns its value at the point p
 into p^2 times the value at 1/p. Our points are closed under p -> 1/p, and the rows of G
 are scaled by 1/|p| so that the p^2 disappears: the flipped kernel's values are the same
-numbers in another order, and one transformed kernel serves both directions.
+numbers in another order, and no second transform is needed.
 
 All of this holds for other numbers of outputs, with as many points as there are products.
 """

@@ -4,7 +4,8 @@ There, the tiles are worked on in pieces that fit a processor's cache. A graphic
 wants few operations, each of them large. So all tiles are laid out at once, as an array
 (8, 8, tiles, channels): the rows of every tile, their columns, then as many pixels as there
 are tiles. Combining rows by B^T is one matrix product; combining columns is eight, which
-the array library does in one call; so is the product of every point with its kernel. Tiles are always of six.
+the array library does in one call; so is the product of every point with its kernel. Maps of
+any size are cut into tiles of six.
 """
 
 import math

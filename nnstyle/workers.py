@@ -91,10 +91,11 @@ class Workers:
         try:
             work()
         finally:
-            # This waits: nobody may still write into an array that the caller lets go.
-            errors = [other.exception() for other in others if not other.cancel()]
-        for error in filter(None, errors):
-            raise error
+            started = [other for other in others if not other.cancel()]
+            for other in started:
+                other.exception()  # waits: nobody may still write into an array that the caller lets go
+        for other in started:
+            other.result()  # raises what was raised there
         return results
 
     def conv(self, x, kernel, bias=None, gradient=False):

@@ -106,13 +106,17 @@ def test_many_blocks_equal_one(identity, monkeypatch):
         np.testing.assert_allclose(winograd_conv(x, kernel, workers, bias), whole, rtol=0, atol=1e-12)
 
 
-def test_the_same_bits_for_any_number_of_threads(identity):
+def assert_same_bits_for_any_number_of_threads(conv):
     x, kernel, bias, _ = example(61, 47, 16, 24, np.float32)
     results = []
     for threads in (1, 2, 3, 8, 11, 2):
         with Workers(threads) as workers:
-            results.append(winograd_conv(x, kernel, workers, bias))
+            results.append(conv(x, kernel, workers, bias))
     assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+def test_the_same_bits_for_any_number_of_threads(identity):
+    assert_same_bits_for_any_number_of_threads(winograd_conv)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -7,7 +7,7 @@ from nnstyle import winograd_narrow, workers
 from nnstyle.winograd_narrow import NARROW, narrow_points, winograd_conv_narrow
 from nnstyle.workers import Workers
 
-from .test_winograd import TOLERANCE, compare, example
+from .test_winograd import TOLERANCE, assert_same_bits_for_any_number_of_threads, compare, example
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 1e6])
@@ -56,12 +56,7 @@ def test_a_map_without_width_or_height():
 
 def test_the_same_bits_for_any_number_of_threads(monkeypatch):
     monkeypatch.setattr(winograd_narrow, "PIECE_BYTES", 30_000)
-    x, kernel, bias, _ = example(61, 47, 16, 24, np.float32)
-    results = []
-    for threads in (1, 2, 3, 8, 11, 2):
-        with Workers(threads) as team:
-            results.append(winograd_conv_narrow(x, kernel, team, bias))
-    assert all(np.array_equal(results[0], other) for other in results[1:])
+    assert_same_bits_for_any_number_of_threads(winograd_conv_narrow)
 
 
 def test_little_memory_gives_the_same_bits():

@@ -39,7 +39,10 @@ def make_images(size, seed=1):
 
 
 def evaluation(network, size, workers, device=None, seed=1):
-    """A function that evaluates the loss and its gradient once, as `stylize` does by default."""
+    """A function that evaluates the loss and its gradient once, as `stylize` does by default.
+
+    The pictures are `make_images`, squares of `size` px; `seed` is that of their noise.
+    """
     device, settings = device or Host(), Settings(size=size).for_picture(size, size)
     content, style, image = map(device.put, make_images(size, seed))
     net = Network(device.put_weights(make_weights(network)), settings.pooling, workers=workers)
