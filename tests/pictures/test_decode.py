@@ -10,9 +10,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from nnstyle import InputError
-from nnstyle.images import load_image
-
-from .pictures import bomb, noise, turned
+from nnstyle.pictures import load_image
+from tests.support.pictures import bomb, noise, turned
 
 SIDES = {"min_dims": 2, "max_dims": 2, "max_side": 40}
 ORIENTATION = 274  # the EXIF tag

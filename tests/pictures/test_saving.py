@@ -9,9 +9,8 @@ import pytest
 from PIL import Image
 
 from nnstyle import InputError
-from nnstyle.output import FORMATS, check_output, free_name, save_image
-
-from .pictures import noise, stored_settings
+from nnstyle.pictures import FORMATS, check_no_input_is_replaced, check_output, free_name, save_image
+from tests.support.pictures import noise, stored_settings
 
 EXACT = [ending for ending in FORMATS if ending not in (".jpg", ".jpeg")]
 SETTINGS = {
@@ -146,3 +145,29 @@ def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "link.png").symlink_to("real.png")
     save_image(noise(8, 8), tmp_path / "link.png", {})
     assert (tmp_path / "link.png").is_symlink() and (tmp_path / "real.png").read_bytes() != b"old"
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_an_output_that_is_an_input_is_refused_through_any_name(tmp_path, monkeypatch, link):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.png").write_bytes(b"a picture")
+    link(tmp_path / "x.png", tmp_path / "link.png")
+    for output in ("x.png", tmp_path / "x.png", f"../{tmp_path.name}/x.png", "link.png"):
+        with pytest.raises(InputError, match="would replace an input"):
+            check_no_input_is_replaced(output, [None, noise(4, 4), tmp_path / "x.png"])
+        with pytest.raises(InputError, match="would replace an input"):
+            check_no_input_is_replaced("x.png", ["other.png", str(output)])
+    (tmp_path / "y.png").write_bytes(b"a picture")
+    check_no_input_is_replaced("y.png", ["x.png", "link.png", "missing.png", "zero\0byte", None, 3])
+    check_no_input_is_replaced("new.png", ["x.png", "new.png"])
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x.png"])
+def test_an_output_that_is_no_path_is_refused(path):
+    with pytest.raises(InputError, match="must be a path"):
+        check_output(path)
+
+
+def test_an_output_with_a_zero_byte_is_refused():
+    with pytest.raises(InputError, match="cannot be written|does not exist"):
+        check_output("zero\0byte.png")

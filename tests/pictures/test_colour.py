@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from nnstyle import InputError
-from nnstyle.images import load_image
-
-from .pictures import BLUE, GREEN, RED, cmyk_profile, grey_profile, noise, png, rgb_profile
+from nnstyle.pictures import load_image
+from tests.support.pictures import BLUE, GREEN, RED, cmyk_profile, grey_profile, noise, png, rgb_profile
 
 LINEAR_HALF = 188  # what 128 of 255 in linear light is in sRGB
 

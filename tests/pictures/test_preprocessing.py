@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from nnstyle import InputError
-from nnstyle.images import Preprocessing, deprocess, fit, pixel_range, preprocess, resize
-
-from .pictures import noise
+from nnstyle.pictures import Preprocessing, deprocess, fit, pixel_range, preprocess, resize
+from tests.support.pictures import noise
 
 PICTURES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3)))
 MEANS = st.tuples(*[st.floats(-255, 255)] * 3)
@@ -124,3 +123,38 @@ def test_fitting_crops_around_the_centre():
     picture = np.zeros((40, 120, 3), np.uint8)
     picture[:, 40:80] = 255
     np.testing.assert_array_equal(fit(picture, 40, 40), 255)
+
+
+def test_equal_numbers_make_equal_preprocessings_whatever_holds_them():
+    expected = Preprocessing("RGB", (1.0, 2.0, 3.0), (1.0, 2.0, 4.0))
+    for sequence in (list, tuple, np.array, lambda numbers: np.array(numbers, np.float32)):
+        other = Preprocessing("RGB", sequence([1, 2, 3]), sequence([1, 2, 4]))
+        assert other == expected and hash(other) == hash(expected)
+    assert Preprocessing(scale=np.float32(0.5)) == Preprocessing(scale=0.5)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"channel_order": "GRB"},
+        {"channel_order": None},
+        {"mean": "grey"},
+        {"mean": None},
+        {"mean": (1, 2)},
+        {"mean": (1, [2], 3)},
+        {"mean": (1, 2, np.nan)},
+        {"scale": "1"},
+        {"scale": 0},
+        {"scale": (1, 0, 1)},
+    ],
+    ids=repr,
+)
+def test_a_preprocessing_that_makes_no_sense_is_refused(values):
+    with pytest.raises(InputError, match=next(iter(values))):
+        Preprocessing(**values)
+
+
+@pytest.mark.parametrize("size", ["512", None, 31, 10_001, float("nan"), 1j])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(InputError, match="the size must be from 32 to 10000"):
+        resize(noise(40, 56), size)

@@ -1,0 +1,40 @@
+"""Pictures in and out.
+
+Between loading and saving, a picture is a uint8 array (height, width, 3), RGB in sRGB. A network
+is given a float array of the same shape, see `preprocess`.
+"""
+
+from .decode import Source, load_image, pictures_in
+from .preprocessing import Preprocessing, deprocess, pixel_range, preprocess
+from .resize import LARGEST, SMALLEST, enlarge, fit, resize
+from .saving import (
+    FORMATS,
+    check_no_input_is_replaced,
+    check_output,
+    check_writable,
+    free_name,
+    save_image,
+    whole_file,
+)
+
+__all__ = [
+    "FORMATS",
+    "LARGEST",
+    "SMALLEST",
+    "Preprocessing",
+    "Source",
+    "check_no_input_is_replaced",
+    "check_output",
+    "check_writable",
+    "deprocess",
+    "enlarge",
+    "fit",
+    "free_name",
+    "load_image",
+    "pictures_in",
+    "pixel_range",
+    "preprocess",
+    "resize",
+    "save_image",
+    "whole_file",
+]

@@ -1,0 +1,77 @@
+"""From pixels to what a network was trained on, and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import Array, array_module, to_host
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network expects of its input (lesson 1): ``(pixel - mean) * scale``, pixels from 0 to 255.
+
+    The defaults are those of the Oxford network as Keras and Caffe distribute it.
+
+    Attributes
+    ----------
+    channel_order : "RGB" or "BGR"
+    mean : tuple of 3 floats, in that channel order
+    scale : float, or tuple of 3 floats in that channel order
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense.
+    """
+
+    channel_order: str = "BGR"
+    mean: tuple[float, ...] = (103.939, 116.779, 123.68)
+    scale: float | tuple[float, ...] = 1.0
+
+    def __post_init__(self) -> None:
+        """Take any kind of sequence, so that equal ones are equal here as well."""
+        if self.channel_order not in ("RGB", "BGR"):
+            raise InputError(f"channel_order is {self.channel_order!r:.100}, neither RGB nor BGR")
+        mean, scale = as_numbers(self.mean), as_numbers(self.scale)
+        if mean is None or scale is None or mean.shape != (3,) or scale.shape not in ((), (3,)):
+            raise InputError("mean should be 3 numbers, scale 1 or 3")
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale != 0).all()):
+            raise InputError("mean and scale should be finite, the scale not 0")
+        object.__setattr__(self, "mean", tuple(mean.tolist()))
+        object.__setattr__(self, "scale", tuple(scale.tolist()) if scale.ndim else float(scale))
+
+
+def as_numbers(values: object) -> np.ndarray | None:
+    """Real numbers as a float64 array; None for anything else."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):  # nested lists whose lengths differ
+        return None
+    return array.astype(float) if array.dtype.kind in "fiu" else None
+
+
+def preprocess(
+    image: np.ndarray, preprocessing: Preprocessing, dtype: np.dtype | type = np.float32
+) -> np.ndarray:
+    """Turn pixels (H, W, 3), RGB from 0 to 255, into what the network was trained on (lesson 1)."""
+    pixels = image[..., ::-1] if preprocessing.channel_order == "BGR" else image
+    return ((pixels - np.array(preprocessing.mean)) * np.array(preprocessing.scale)).astype(dtype)
+
+
+def deprocess(values: Array, preprocessing: Preprocessing) -> np.ndarray:
+    """Undo `preprocess`: uint8 RGB, clipped to 0..255 and rounded, never stretched (lesson 1).
+
+    An array on a GPU is converted there; only the bytes are copied.
+    """
+    xp = array_module(values)
+    pixels = values / xp.asarray(preprocessing.scale) + xp.asarray(preprocessing.mean)
+    pixels = pixels[..., ::-1] if preprocessing.channel_order == "BGR" else pixels
+    return to_host(xp.rint(xp.clip(pixels, 0, 255)).astype(xp.uint8))
+
+
+def pixel_range(preprocessing: Preprocessing) -> tuple[np.ndarray, np.ndarray]:
+    """The bounds of a preprocessed picture, two arrays of 3: what black and white become."""
+    black, white = preprocess(np.array([[[0] * 3], [[255] * 3]]), preprocessing, np.float64)
+    return np.minimum(black, white), np.maximum(black, white)  # a scale may be negative

@@ -1,0 +1,136 @@
+"""Saving a picture with its settings inside, whole or not at all."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from ..errors import InputError
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {"optimize": True},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+IMAGE_DESCRIPTION = 270  # the EXIF and TIFF tag
+
+
+def check_output(path: str | os.PathLike) -> None:
+    """Raise InputError unless a picture can be written to `path`; to be called before the work."""
+    format_of(path)
+    check_writable(path)
+
+
+def format_of(path: str | os.PathLike) -> str:
+    """Pillow's name of the format that a file's ending chooses."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"the output must be a path, not {type(path).__name__}")
+    ending = Path(path).suffix.lower()
+    if ending not in FORMATS:
+        raise InputError(f"{path} must end in {', '.join(FORMATS)}, which chooses the format")
+    return FORMATS[ending]
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise InputError unless a file can be written to `path`; to be called before the work."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: name a file in it")
+        if not path.parent.is_dir():
+            raise InputError(f"the folder {path.parent} does not exist: create it first")
+        with whole_file(path) as part:
+            part.touch()
+            part.unlink()  # so that nothing replaces `path`
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte in it
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path} cannot be written: {reason}") from None
+
+
+def check_no_input_is_replaced(output: str | os.PathLike, inputs: Iterable[object]) -> None:
+    """Raise InputError if writing to `output` would replace one of the inputs.
+
+    Files are compared, not their names, so that a link to an input counts as the input.
+
+    Parameters
+    ----------
+    output : path
+    inputs : iterable
+        Paths; anything else (an array, None) is no file and cannot be replaced.
+    """
+    for path in inputs:
+        if isinstance(path, (str, os.PathLike)) and is_same_file(output, path):
+            raise InputError(f"the output {output} would replace an input: choose another name")
+
+
+def is_same_file(a: str | os.PathLike, b: str | os.PathLike) -> bool:
+    """Whether both paths lead to one file that exists."""
+    try:
+        return os.path.samefile(a, b)
+    except (OSError, ValueError):  # one of them is not there, or cannot be
+        return False
+
+
+def save_image(image: np.ndarray, path: str | os.PathLike, settings: dict[str, Any]) -> None:
+    """Write a picture in the format that its ending names.
+
+    Parameters
+    ----------
+    image : uint8 array, shape (H, W, 3)
+    path : path ending in .png, .jpg, .jpeg, .webp, .tif or .tiff
+    settings : dict
+        Stored as JSON: in PNG's text chunk "nnstyle", elsewhere as the image description.
+
+    Raises
+    ------
+    InputError
+        For another ending.
+    OSError
+        If the file cannot be written. An earlier file of this name is then still there.
+    """
+    picture, text = Image.fromarray(image), json.dumps(settings)
+    format = format_of(path)
+    options = dict(OPTIONS[format])
+    if format == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_text("nnstyle", text)
+    else:
+        options["exif"] = Image.Exif()
+        options["exif"][IMAGE_DESCRIPTION] = text
+    with whole_file(path) as part:
+        picture.save(part, format, **options)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what was written there replaces `path` at the end.
+
+    If the block raises, or writes nothing, `path` stays as it was.
+    """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        if part.exists():
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def free_name(path: str | os.PathLike) -> Path:
+    """A name near `path` that no file has yet, for a picture that was not finished."""
+    path = Path(path)
+    candidate, number = path, 1
+    while candidate.exists():
+        ending = "-unfinished" if number == 1 else f"-unfinished-{number}"
+        candidate, number = path.with_name(path.stem + ending + path.suffix), number + 1
+    return candidate
