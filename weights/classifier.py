@@ -5,8 +5,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from nnstyle import Weights
-from nnstyle.images import Preprocessing
 from nnstyle.network import layers_of
+from nnstyle.pictures import Preprocessing
 
 NAMES = layers_of(["conv5_1", "conv3_4"])  # VGG-19's, up to conv5_1
 WIDTHS = (32, 64, 128, 256, 256)  # channels of each block

@@ -17,15 +17,21 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import nnstyle
-from nnstyle import InputError
-from nnstyle import arguments as options
-from nnstyle.images import load_image, resize
-from nnstyle.settings import Settings
+from nnstyle import InputError, Settings
+from nnstyle.cli import arguments as options
+from nnstyle.pictures import (
+    FORMATS,
+    check_no_input_is_replaced,
+    check_output,
+    load_image,
+    resize,
+    whole_file,
+)
 from weights.measures import ms_ssim, texture_distance
 
 TEXTURE = 192  # px: as large as a stroke repeats, and done within seconds
 MARGIN, TITLE = 4, 28  # px of the sheet
-FIELDS = [field.name for field in dataclasses.fields(Settings)]
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,20 +60,21 @@ def candidate(text, size, iterations):
     name, *rest = shlex.split(text)
     given = ["--size", str(size), "--iterations", str(iterations), "--weights", name, *rest]
     parsed = options.make_parser().parse_args(given)
-    return Candidate(text, nnstyle.load_weights(name), {field: getattr(parsed, field) for field in FIELDS})
+    settings = {name: getattr(parsed, name, default) for name, default in DEFAULTS.items()}
+    return Candidate(text, nnstyle.load_weights(name), settings)
 
 
 def resynthesize(candidate, texture, threads=None):
     """A texture made from white noise by the style loss alone, uint8, of the texture's size."""
     return candidate.paint(
-        texture, texture, threads, size=max(texture.shape), alpha=0, first_image="noise", scales=1, beta=None
+        texture, texture, threads, size=max(texture.shape), alpha=0, init="noise", scales=1, beta=None
     )
 
 
 def reconstruct(candidate, content, threads=None):
     """A picture made from white noise by the content loss alone, uint8, of its own size."""
     return candidate.paint(
-        content, content, threads, size=max(content.shape), beta=0, first_image="noise", scales=1, tv_weight=0
+        content, content, threads, size=max(content.shape), beta=0, init="noise", scales=1, tv_weight=0
     )
 
 
@@ -149,7 +156,7 @@ def contact_sheet(rows, titles, width):
 
 def make_parser():
     """The parser of ``python -m weights.compare``."""
-    parser = argparse.ArgumentParser(
+    parser = options.Parser(
         prog="python -m weights.compare", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     add = parser.add_argument
@@ -178,7 +185,9 @@ def main(argv=None):
 
 def compare(chosen):
     """Print the tables and write the sheet."""
+    check_output(chosen.output)
     candidates = [candidate(text, chosen.size, chosen.iterations) for text in chosen.candidates]
+    check_no_input_is_replaced(chosen.output, inputs(chosen, candidates))
     for number, one in enumerate(candidates, 1):
         print(f"{number}: {one.label}")
     numbers, rows = [str(number) for number in range(1, len(candidates) + 1)], []
@@ -191,8 +200,16 @@ def compare(chosen):
     rows = [*paint_pairs(candidates, chosen.pairs, chosen.size, chosen.threads), *rows]
     if rows:
         titles = ["content", "style", *(one.label for one in candidates)]
-        contact_sheet(rows, titles, chosen.width).save(chosen.output, quality=85)
+        sheet = contact_sheet(rows, titles, chosen.width)
+        with whole_file(chosen.output) as part:
+            sheet.save(part, FORMATS[Path(chosen.output).suffix.lower()], quality=85)
         print(chosen.output)
+
+
+def inputs(chosen, candidates):
+    """Every file that is read: the sheet must not replace one of them."""
+    pairs = [path for pair in chosen.pairs for path in pair]
+    return [*(one.weights.path for one in candidates), *pairs, *chosen.textures, *chosen.contents]
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def ms_ssim(picture, reference):
 def ssim_parts(x, y):
     """The mean of SSIM's luminance term, and of its contrast times structure term."""
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    blur = lambda image: gaussian_filter(image, 1.5, mode="reflect", radius=5)  # noqa: E731
+    blur = lambda image: gaussian_filter(image, 1.5, mode="reflect", radius=5)
     mean_x, mean_y = blur(x), blur(y)
     variance_x, variance_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
     covariance = blur(x * y) - mean_x * mean_y

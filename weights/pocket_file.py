@@ -7,10 +7,11 @@ import h5py
 import numpy as np
 
 from nnstyle.weights import rescale
-from nnstyle.weights.hdf5 import write_hdf5
+from nnstyle.weights.formats.hdf5 import write_hdf5
 
 from .classifier import WIDTHS, folded
 
+FILE = "pocket.h5"
 PICTURES = 500  # training pictures over which each filter's mean activation becomes 1
 
 CARD = """\
@@ -40,9 +41,8 @@ def write_network(model, data, folder):
     floor that `nnstyle.weights.rescale` has for two pictures is not needed.
     """
     chosen = np.linspace(0, len(data["train"]) - 1, min(PICTURES, len(data["train"])), dtype=int)
-    weights = rescale(folded(model), data["train"][chosen], pooling="max", quietest=0)
-    weights.name = "pocket"
-    path = folder / "pocket.h5"
+    weights = rescale(folded(model), data["train"][chosen], pooling="max", min_ratio=0)
+    path = folder / FILE
     write_hdf5(path, weights, np.float16)
     with h5py.File(path, "a") as file:
         file.attrs.update(

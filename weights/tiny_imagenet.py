@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from nnstyle.output import whole_file
+from nnstyle.pictures import whole_file
 
 SIZE = 64  # px
 
@@ -76,7 +76,7 @@ def list_pictures(folder):
 def decode(path):
     """A picture as uint8 (64, 64, 3): some of the published ones are grey."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["JPEG"]) as image:
             pixels = np.asarray(image.convert("RGB"))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from None

@@ -17,13 +17,15 @@ except ImportError:
     sys.exit(2)
 from tqdm import tqdm
 
-from nnstyle.arguments import Parser
-from nnstyle.output import whole_file
+from nnstyle.cli.arguments import Parser
+from nnstyle.pictures import whole_file
 
 from .classifier import WIDTHS, Classifier, distort
-from .pocket_file import write_card, write_network
+from .pocket_file import FILE, write_card, write_network
 from .tiny_imagenet import SIZE, DataError, load
 
+# What is written into the folder of the results, beside FILE and its card.
+CACHE, CHECKPOINT = "tiny-imagenet.npz", "checkpoint.pt"
 BATCH = 128
 # Small pictures first: an epoch at 32 px costs a quarter of one at 64, and teaches nearly as much.
 SCHEDULE = "32:16,48:10,64:10"
@@ -34,7 +36,8 @@ def main(argv=None):
     arguments = make_parser().parse_args(argv)
     torch.manual_seed(arguments.seed)
     try:
-        data = load(arguments.data, arguments.output / "tiny-imagenet.npz")
+        check_no_input_is_replaced(arguments)
+        data = load(arguments.data, arguments.output / CACHE)
         training = Training(arguments, data)
         training.resume()
     except DataError as error:
@@ -49,6 +52,15 @@ def main(argv=None):
     path = write_network(training.model, data, arguments.output)
     print(write_card(path, arguments, data, accuracy))
     return 0
+
+
+def check_no_input_is_replaced(arguments):
+    """Raise DataError if a result would be written into the data set, be it through a link."""
+    data = arguments.data.resolve()
+    for name in (CACHE, CHECKPOINT, FILE):
+        path = arguments.output / name
+        if path.resolve().is_relative_to(data):
+            raise DataError(f"{path} would lie in the data set: give another folder with -o")
 
 
 def schedule(text):
@@ -143,12 +155,12 @@ class Training:
     def save(self):
         """Keep everything: whole, or as it was before."""
         states = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "rates")}
-        with whole_file(self.arguments.output / "checkpoint.pt") as part:
+        with whole_file(self.arguments.output / CHECKPOINT) as part:
             torch.save(states | {"epoch": self.epoch, "recipe": self.recipe()}, part)
 
     def resume(self):
         """Go on from what `save` kept, if it is there."""
-        path = self.arguments.output / "checkpoint.pt"
+        path = self.arguments.output / CHECKPOINT
         if not path.exists():
             return
         kept = torch.load(path, map_location=self.device, weights_only=True)

@@ -1,45 +1,54 @@
 """``python -m nnstyle.weights``: which networks there are, and what is in their files."""
 
-import os
+import argparse
 import sys
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..arguments import Parser
+from ..cli.arguments import Parser
+from ..cli.progress import say
 from ..errors import InputError
-from ..images import pictures_in
-from ..network import POOLING
-from ..output import check_writable
-from ..progress import say
-from . import download, rescale
-from .hdf5 import write_hdf5
+from ..network import POOLINGS
+from ..notes import heard_by
+from ..pictures import check_no_input_is_replaced, check_writable, pictures_in
+from . import download
+from .formats.hdf5 import write_hdf5
 from .known import KNOWN
 from .loading import find_file, load_weights, open_weights, read_weights
+from .rescaling import rescale
 
 DESCRIPTION = """\
 List the networks that --weights knows by name; fetch one, look into a file of any known layout,
 or write it in the layout of this package."""
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, or 2 for bad input."""
     arguments = make_parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        with heard_by(lambda message: complain(f"note: {message}")):
+            arguments.run(arguments)
     except InputError as error:
-        say(f"python -m nnstyle.weights: {' '.join(str(error).split())}", sys.stderr)
-        return 2
+        complain(str(error))
     except MemoryError:
-        say("python -m nnstyle.weights: there is not enough memory for this network", sys.stderr)
-        return 2
+        complain("there is not enough memory for this network")
     except KeyboardInterrupt:
-        say("python -m nnstyle.weights: interrupted", sys.stderr)
+        complain("interrupted")
         return 130
-    return 0
+    else:
+        return 0
+    return 2
 
 
-def make_parser():
+def complain(message: str) -> None:
+    """Print one line on standard error."""
+    say(f"python -m nnstyle.weights: {' '.join(message.split())}", sys.stderr)
+
+
+def make_parser() -> argparse.ArgumentParser:
     """The parser of ``python -m nnstyle.weights``; what is to be done is its result's `run`."""
     parser = Parser(prog="python -m nnstyle.weights", description=DESCRIPTION)
     parser.set_defaults(run=show_known)
@@ -57,12 +66,12 @@ def make_parser():
     add.add_argument(
         "--rescale-over", metavar="FOLDER", help="each filter's mean activation over its pictures becomes 1"
     )
-    add.add_argument("--pooling", choices=POOLING, default="average", help="to rescale with (%(default)s)")
+    add.add_argument("--pooling", choices=POOLINGS, default="average", help="to rescale with (%(default)s)")
     add.set_defaults(run=convert)
     return parser
 
 
-def show_known(arguments):
+def show_known(arguments: argparse.Namespace) -> None:
     """The known networks, and where each is or would be."""
     lines = ["pocket", "  inside the package: always there, CC0-1.0"]
     for name, network in KNOWN.items():
@@ -73,25 +82,22 @@ def show_known(arguments):
     say("\n".join(lines), sys.stdout)
 
 
-def fetch(arguments):
+def fetch(arguments: argparse.Namespace) -> None:
     """Download, and say where to."""
     for name in arguments.names:
         say(f"{name}: {download.fetch(name, progress=True)}", sys.stdout)
 
 
-def inspect(arguments):
+def inspect(arguments: argparse.Namespace) -> None:
     """What a file holds, layer by layer."""
     path = find_file(arguments.file, progress=True)
     with open_weights(path) as contents:
         weights = read_weights(contents, path)
     what = weights.preprocessing
-    mean, scale = (
-        np.array2string(np.asarray(v), precision=6, separator=", ") for v in (what.mean, what.scale)
-    )
     lines = [
         f"{path}: {contents.layout}",
         f"network {weights.name}, {'rescaled' if weights.rescaled else 'not known to be rescaled'}",
-        f"input: {what.channel_order} of 0 to 255, minus {mean}, times {scale}",
+        f"input: {what.channel_order} of 0 to 255, minus {shown(what.mean)}, times {shown(what.scale)}",
         f"style layer weights: {show_layer_weights(weights.style_layer_weights)}",
         f"{'layer':8} {'kernel':>20} {'smallest':>10} {'largest':>10} {'biases from':>12} {'to':>10}",
     ]
@@ -101,23 +107,29 @@ def inspect(arguments):
     say("\n".join(lines), sys.stdout)
 
 
-def show_layer_weights(layer_weights):
+def shown(numbers: float | tuple[float, ...]) -> str:
+    """One number or several, for people."""
+    return np.array2string(np.asarray(numbers), precision=6, separator=", ")
+
+
+def show_layer_weights(layer_weights: tuple[float, ...] | None) -> str:
     """The w_l that a file states, for people."""
     return ", ".join(f"{w:g}" for w in layer_weights) if layer_weights else "not stated: 1/5 each"
 
 
-def convert(arguments):
+def convert(arguments: argparse.Namespace) -> None:
     """Read any layout, write ours."""
-    output = Path(arguments.output)
+    output, folder = Path(arguments.output), arguments.rescale_over
     if output.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(f"{output} should end in .h5")
     check_writable(output)
-    source = find_file(arguments.file, progress=True)
-    if output.exists() and os.path.samefile(source, output):
-        raise InputError(f"{output} would replace the file it is made from: choose another name")
+    pictures = [] if folder is None else pictures_in(folder)
+    check_no_input_is_replaced(output, pictures)
+    source = find_file(arguments.file, progress=True)  # which may download it
+    check_no_input_is_replaced(output, [source])
     weights = load_weights(source)
-    if arguments.rescale_over is not None:
-        weights = rescale(weights, pictures_in(arguments.rescale_over), arguments.pooling)
+    if folder is not None:
+        weights = rescale(weights, pictures, arguments.pooling)
     try:
         write_hdf5(output, weights, np.float16 if arguments.float16 else np.float32)
     except OSError as error:
@@ -126,4 +138,6 @@ def convert(arguments):
 
 
 if __name__ == "__main__":
+    # Pillow's warnings, of damage in pictures that can be shown all the same, would take two lines each.
+    warnings.filterwarnings("ignore", module="PIL")
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Fetching a known network: checked, whole or not at all, from the second address if the first fails."""
+"""Downloading a known network: its checksum compared, whole or not at all, from any of its addresses."""
 
 import os
 from pathlib import Path
@@ -7,19 +7,19 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ..errors import InputError
-from .known import KNOWN
+from .known import KNOWN, Known
 
 CHUNK = 1 << 18  # bytes
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Where downloaded networks are kept: ``NNSTYLE_CACHE``, else the platform's folder for such things."""
     import pooch  # here and below: it takes long to import, and most pictures need no download
 
     return Path(os.environ.get("NNSTYLE_CACHE") or pooch.os_cache("nnstyle")).expanduser().absolute()
 
 
-def fetch(name, progress=False):
+def fetch(name: str, progress: bool = False) -> Path:
     """The path of a known network's file, downloaded if it is not there yet.
 
     Parameters
@@ -32,7 +32,7 @@ def fetch(name, progress=False):
     Returns
     -------
     Path
-        The file's checksum was compared, also if it was there already.
+        Its checksum was compared, even if the file was there already.
 
     Raises
     ------
@@ -63,19 +63,20 @@ def fetch(name, progress=False):
     )
 
 
-def retrieve(address, network, folder, progress):
+def retrieve(address: str, network: Known, folder: Path, progress: bool) -> Path:
     """Download from one address into the cache, unless the file is there and whole."""
     import pooch
 
     pooch.get_logger().setLevel("ERROR")
     disable = None if progress else True  # None: only where standard error is no terminal
-    shown = {"unit": "B", "unit_scale": True, "leave": False, "disable": disable}
-    with tqdm(desc=network.file, total=network.size, **shown) as bar:
+    with tqdm(
+        desc=network.file, total=network.size, unit="B", unit_scale=True, leave=False, disable=disable
+    ) as bar:
         downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=60)
         return Path(pooch.retrieve(address, network.checksum, network.file, folder, downloader=downloader))
 
 
-def reason(error):
+def reason(error: Exception) -> str:
     """A few words for an error of requests, whose own take several lines."""
     import requests
 

@@ -1,4 +1,4 @@
-"""The networks that can be called by name: where their files are, and how to tell them from others."""
+"""The networks that have a name here: where their files are, and how to recognize them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Known:
     file : str
         Its name, also in the cache.
     folders : tuple of str
-        Addresses of the folders that it lies in; the second is asked when the first fails.
+        Addresses of folders that hold it; the second is tried if the first fails.
     size : int
         Bytes.
     checksum : str
@@ -21,13 +21,14 @@ class Known:
     """
 
     file: str
-    folders: tuple
+    folders: tuple[str, ...]
     size: int
     checksum: str
     licence: str
 
     @property
-    def addresses(self):
+    def addresses(self) -> list[str]:
+        """Of the file, in the order in which they are tried."""
         return [folder + self.file for folder in self.folders]
 
 

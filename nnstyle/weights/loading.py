@@ -1,8 +1,11 @@
-"""Which file, in which format; then its layers, checked before a single number is read."""
+"""Find a weights file, tell its format, and check its layers before a single number is read."""
 
 import contextlib
+import errno
 import os
 import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import h5py
@@ -10,53 +13,31 @@ import numpy as np
 
 from ..errors import InputError
 from ..network import layers_of
-from .caffe import is_caffe, open_caffe
-from .contents import CONVOLUTIONS
 from .download import fetch
-from .hdf5 import open_hdf5
+from .formats.caffe import is_caffe, open_caffe
+from .formats.contents import CONVOLUTIONS, Contents, StoredArray
+from .formats.hdf5 import open_hdf5
+from .formats.matconvnet import open_matconvnet
+from .formats.named_arrays import open_npz, open_safetensors
+from .formats.torch_legacy import MAGIC, open_torch_legacy
+from .formats.torch_zip import open_torch_zip
 from .known import KNOWN
-from .matconvnet import open_matconvnet
-from .named_arrays import open_npz, open_safetensors
-from .torch_legacy import MAGIC, open_torch_legacy
-from .torch_zip import open_torch_zip
+from .weights import Layer, Weights
 
-HERE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[1]
 # Inside an installed package, and in a checkout.
-POCKET_PATHS = (HERE / "data" / "pocket.h5", HERE.parent / "weights" / "pocket.h5")
+POCKET_PATHS = (PACKAGE / "data" / "pocket.h5", PACKAGE.parent / "weights" / "pocket.h5")
 
-# VGG has 512 at most. What claims to be much wider is damaged, or wants to fill the memory.
+# VGG has 512 at most. A file that claims many more is damaged, or made to fill the memory.
 MOST_CHANNELS = 2048
 
 # What the libraries behind the formats raise for damaged files.
-UNREADABLE = KeyError, OSError, RuntimeError, TypeError, ValueError, MemoryError, zipfile.BadZipFile
+UNREADABLE = KeyError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile
+
+Reader = Callable[[str | os.PathLike], AbstractContextManager[Contents]]
 
 
-class Weights(dict):
-    """``weights[name]`` is ``(kernel, bias)``: float32 arrays (3, 3, in, out) and (out,).
-
-    Attributes
-    ----------
-    name : str
-        What to call the network: from the file, else the file's name.
-    preprocessing : Preprocessing
-        What the network expects of its input.
-    rescaled : bool
-        Whether the filters were divided by their mean activations (`nnstyle.weights.rescale`),
-        as far as the file tells.
-    style_layer_weights : tuple of 5 floats, optional
-        The w_l of equation (5), for conv1_1 .. conv5_1, that this network paints best with, as far
-        as the file tells: what `nnstyle.stylize` uses where it is told neither layers nor weights.
-    """
-
-    def __init__(self, layers, name, preprocessing, rescaled=False, style_layer_weights=None):
-        super().__init__(layers)
-        self.name = name
-        self.preprocessing = preprocessing
-        self.rescaled = rescaled
-        self.style_layer_weights = style_layer_weights
-
-
-def load_weights(source="pocket", progress=False):
+def load_weights(source: str | os.PathLike = "pocket", progress: bool = False) -> Weights:
     """Read the convolutions of a VGG file (lesson 7).
 
     Parameters
@@ -64,7 +45,7 @@ def load_weights(source="pocket", progress=False):
     source : "pocket", "vgg19", "vgg16", or path
         The embedded network; a known one, which is downloaded once (``python -m
         nnstyle.weights`` lists them); or a file of Keras (HDF5), PyTorch, Caffe,
-        MatConvNet, safetensors or NumPy, told apart by what is in it.
+        MatConvNet, safetensors or NumPy, recognized by its content.
     progress : bool
         Whether a download may show a bar on standard error.
 
@@ -75,32 +56,36 @@ def load_weights(source="pocket", progress=False):
     Raises
     ------
     InputError
-        If there is no such file, its format is unknown, its layers do not make a VGG, or it
-        cannot be downloaded.
+        If there is no such file, its format is unknown, its layers do not make a VGG, there is
+        not enough memory for it, or it cannot be downloaded.
     """
     path = find_file(source, progress)
     with open_weights(path) as contents:
         return read_weights(contents, path)
 
 
-def read_weights(contents, path):
-    """The `Weights` in an open file, checked before their values are read: a shape may ask for terabytes."""
+def read_weights(contents: Contents, path: Path) -> Weights:
+    """The `Weights` in an open file. Shapes are checked first: one alone may ask for terabytes."""
     check_shapes(contents.layers)
     layers = {name: read_layer(name, *arrays) for name, arrays in contents.layers.items()}
-    name = shown(contents.name or "") or shown(path.stem)
-    return Weights(layers, name, contents.preprocessing, contents.rescaled, contents.style_layer_weights)
+    name = printable(contents.name or "") or printable(path.stem)
+    return Weights(
+        layers, name, contents.preprocessing, contents.rescaled, contents.style_layer_weights, path
+    )
 
 
-def shown(name):
-    """A name without what a terminal would obey and a file could not store."""
+def printable(name: str) -> str:
+    """A name without characters that a terminal would obey or a file could not store."""
     return "".join(filter(str.isprintable, name[:200]))
 
 
-def find_file(source, progress=False):
-    """The path of a file on this machine, downloaded if its name is a known network's."""
+def find_file(source: str | os.PathLike, progress: bool = False) -> Path:
+    """The path of a file on this machine, downloaded first if its name is a known network's."""
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"weights are a name or a file's path, not {type(source).__name__}")
     if source == "pocket":
         return next((path for path in POCKET_PATHS if path.exists()), POCKET_PATHS[0])
-    if source in KNOWN:
+    if isinstance(source, str) and source in KNOWN:
         return fetch(source, progress)
     if not os.path.isfile(source):  # unlike Path.is_file, it takes names of any length
         raise InputError(
@@ -110,18 +95,25 @@ def find_file(source, progress=False):
 
 
 @contextlib.contextmanager
-def open_weights(path):
+def open_weights(path: Path) -> Iterator[Contents]:
     """The `Contents` of a weights file of any format; every complaint about it names the file."""
     try:
         with format_of(path)(path) as contents:
             yield contents
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except UNREADABLE as error:
+    except (MemoryError, *UNREADABLE) as error:
+        if is_lack_of_memory(error):
+            raise InputError(f"{path}: there is not enough memory to read it") from None
         raise InputError(f"{path} cannot be read, it may be damaged: {error}") from error
 
 
-def format_of(path):
+def is_lack_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory was lacking, in Python's way or in that of the system."""
+    return isinstance(error, MemoryError) or isinstance(error, OSError) and error.errno == errno.ENOMEM
+
+
+def format_of(path: Path) -> Reader:
     """The function that opens files of this format, which the first bytes tell."""
     if h5py.is_hdf5(path):
         return open_hdf5
@@ -145,10 +137,12 @@ def format_of(path):
     )
 
 
-def check_shapes(layers):
+def check_shapes(layers: Mapping[str, tuple[StoredArray, StoredArray]]) -> None:
     """Raise InputError unless the layers follow one another as in VGG-19 or VGG-16."""
     channels = 3
-    for name in filter(CONVOLUTIONS.__contains__, layers_of(layers)):
+    for name in layers_of(layers):
+        if name not in CONVOLUTIONS:
+            continue
         if name not in layers:
             raise InputError(f"{name} is missing")
         kernel, bias = layers[name]
@@ -158,10 +152,11 @@ def check_shapes(layers):
         channels = kernel.shape[-1]
 
 
-def read_layer(name, *stored):
-    """Kernel and bias as float32 arrays of their own, in C order."""
+def read_layer(name: str, *stored: StoredArray) -> Layer:
+    """Kernel and bias as float32 arrays of their own, in C order, that nobody can change."""
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         kernel, bias = (np.array(array.read(), np.float32, order="C") for array in stored)
     if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
         raise InputError(f"{name} has values that are not finite")
+    kernel.flags.writeable = bias.flags.writeable = False
     return kernel, bias

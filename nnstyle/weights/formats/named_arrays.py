@@ -1,0 +1,121 @@
+"""NumPy's ``.npz`` and ``.safetensors``: arrays named as in torchvision, Keras or the author's file."""
+
+import contextlib
+import lzma
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import IO, Any
+
+import numpy as np
+import safetensors
+
+from ...errors import InputError
+from .contents import Contents, StoredArray, layers_from_names, stated_preprocessing
+
+PREPROCESSING = ("channel_order", "mean", "scale")
+LONGEST_STATEMENT = 4096  # bytes of one of these, where a text or 3 numbers would do
+TENSOR_TYPES = ("F16", "F32", "F64")  # safetensors' names; NumPy has no bfloat16
+
+
+@contextlib.contextmanager
+def open_npz(path: str | os.PathLike) -> Iterator[Contents]:
+    """The `Contents` of an ``.npz``; of its arrays, only the headers are read yet.
+
+    Arrays called channel_order, mean and scale state the preprocessing, if there are any.
+    """
+    with complaints_about_archives(), zipfile.ZipFile(path) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        arrays = {name: stored_member(archive, name, member) for name, member in members.items()}
+        layers, implied = layers_from_names(arrays)
+        stated = {name: arrays[name].read()[()] for name in PREPROCESSING if name in arrays}
+        yield Contents("names and arrays in NumPy's .npz", layers, stated_preprocessing(stated, implied))
+
+
+@contextlib.contextmanager
+def complaints_about_archives() -> Iterator[None]:
+    """What zipfile raises for a damaged archive, in our words."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise InputError(f"it is damaged: {error}") from None
+
+
+def stored_member(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> StoredArray:
+    """An array of the archive. Reading it asks for no more memory than the archive says it takes."""
+    with archive.open(member) as file:
+        shape, dtype = read_header(name, file)
+        size = file.tell() + prod(shape) * dtype.itemsize
+    if size != member.file_size and not dtype.hasobject:
+        raise InputError(f"{name} has {member.file_size} bytes where its header tells of {size}")
+
+    def read():
+        if name in PREPROCESSING and member.file_size > LONGEST_STATEMENT:
+            raise InputError(f"its {name} has {member.file_size} bytes, far more than it needs")
+        if dtype.kind != "f" and name not in PREPROCESSING or dtype.hasobject:
+            raise InputError(f"{name} holds {dtype}, not floating-point numbers")
+        with archive.open(member) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    return StoredArray(shape, read)
+
+
+def read_header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of a ``.npy`` (numpy.lib.format)."""
+    try:
+        version = np.lib.format.read_magic(file)
+        readers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+        shape, _, dtype = readers[version[0]](file)
+        return shape, dtype
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 (the header is a Python literal, whose parser raises many kinds)
+        raise InputError(f"{name} is damaged or no array: no header can be read, {error!r:.100}") from None
+
+
+@contextlib.contextmanager
+def open_safetensors(path: str | os.PathLike) -> Iterator[Contents]:
+    """The `Contents` of a ``.safetensors``: shapes from its header.
+
+    Texts called channel_order, mean and scale in its metadata state the preprocessing, if
+    there are any: numbers with commas between them, in brackets or not.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            arrays = {name: stored_tensor(file, name) for name in file.keys()}
+            layers, implied = layers_from_names(arrays)
+            stated = parse_metadata(file.metadata() or {})
+            yield Contents("names and arrays in safetensors", layers, stated_preprocessing(stated, implied))
+    except safetensors.SafetensorError as error:
+        raise InputError(f"it is no valid safetensors file: {error}") from None
+
+
+def stored_tensor(file: Any, name: str) -> StoredArray:
+    """A tensor as a stored array."""
+    header = file.get_slice(name)
+    dtype = header.get_dtype()
+
+    def read():
+        if dtype not in TENSOR_TYPES:
+            raise InputError(
+                f"{name} holds {dtype}: only {', '.join(TENSOR_TYPES)} are read here, save it as F32"
+            )
+        return file.get_tensor(name)
+
+    return StoredArray(tuple(header.get_shape()), read)
+
+
+def parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What a file's texts state about the preprocessing."""
+    stated: dict[str, Any] = {name: metadata[name] for name in PREPROCESSING if name in metadata}
+    for name in stated.keys() - {"channel_order"}:
+        try:
+            numbers = [float(number) for number in stated[name].strip("[] ").split(",")]
+        except ValueError:
+            raise InputError(
+                f"its {name} is {stated[name]!r:.100}, not numbers with commas between"
+            ) from None
+        stated[name] = numbers if len(numbers) > 1 else numbers[0]
+    return stated
