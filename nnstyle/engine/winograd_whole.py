@@ -1,26 +1,31 @@
-"""Winograd's convolution for a device: `nnstyle.winograd`, in a few operations on whole arrays.
+"""Winograd's convolution for a GPU: that of `nnstyle.engine.winograd`, in a few operations on whole arrays.
 
-There, the tiles are worked on in pieces that fit a processor's cache. A graphics card
-wants few operations, each of them large. So all tiles are laid out at once, as an array
-(8, 8, tiles, channels): the rows of every tile, their columns, then as many pixels as there
-are tiles. Combining rows by B^T is one matrix product; combining columns is eight, which
-the array library does in one call; so is the product of every point with its kernel. Maps of
-any size are cut into tiles of six.
+On a processor, tiles are worked on in pieces that fit its cache. A GPU wants few operations,
+each of them large. So all tiles are laid out at once, as an array (8, 8, tiles, channels): the
+rows of every tile, their columns, then as many pixels as there are tiles. Combining rows by B^T
+is one matrix product. Combining columns is eight, which the array library does in one call; so is
+the product of every point with its kernel. Maps of any size are cut into tiles of 6 * 6.
 """
 
 import math
+from typing import TYPE_CHECKING
 
-from .backend import library_of
-from .winograd_1d import SIX
+import numpy as np
 
-N, TILE = SIX.n, SIX.tile
+from ..arrays import Array, array_module
+from .winograd_1d import F_6_3
 
-# Memory for the transformed tiles held at a time: long matrix products keep a card busy,
-# and all of a large picture's at once would fill it.
+if TYPE_CHECKING:
+    from .engine import Engine
+
+N, TILE = F_6_3.n, F_6_3.tile
+
+# Memory for the transformed tiles that are held at a time. Long matrix products keep a GPU busy,
+# but all tiles of a large picture at once would fill its memory.
 BLOCK_BYTES = 1e9
 
 
-def both_ways(matrix, tiles):
+def both_ways(matrix: Array, tiles: Array) -> Array:
     """Apply a matrix to the rows, and then to the columns, of every tile.
 
     matrix (m, n), tiles (n, n, pixels) -> (m, m, pixels)
@@ -30,32 +35,34 @@ def both_ways(matrix, tiles):
     return matrix @ rows
 
 
-def on_device(matrix, like):
-    """A small matrix of the host's as an array of the library, and of the type, of another."""
-    return library_of(like).asarray(matrix.tolist(), dtype=like.dtype)
+def on_device(matrix: np.ndarray, like: Array) -> Array:
+    """A small matrix of the host's as an array of the library, and of the type, of another array."""
+    return array_module(like).asarray(matrix.tolist(), dtype=like.dtype)
 
 
-def kernel_points(kernel):
+def kernel_points(kernel: Array) -> Array:
     """The kernel's values at all pairs of points: (3, 3, in, out) -> (8, 8, in, out)."""
-    points = both_ways(on_device(SIX.G, kernel), kernel.reshape(3, 3, -1))
+    points = both_ways(on_device(F_6_3.G, kernel), kernel.reshape(3, 3, -1))
     return points.reshape(N, N, *kernel.shape[2:])
 
 
-def winograd_conv_whole(x, kernel, workers, bias=None, gradient=False):
-    """3x3 convolution with stride 1 and a border of zeros, or its input gradient (lesson 13).
+def winograd_conv_whole(
+    x: Array, kernel: Array, engine: "Engine", bias: Array | float | None = None, gradient: bool = False
+) -> Array:
+    """3x3 convolution with stride 1 and zero padding 1, or its input gradient (lesson 13).
 
-    Parameters, result and the kernel that must never change are those of
-    `nnstyle.winograd.winograd_conv`; the arrays are of any library.
+    Parameters and result are those of `nnstyle.engine.winograd.winograd_conv`; the arrays are of any
+    library.
     """
-    xp = library_of(x)
+    xp = array_module(x)
     height, width, c_in = x.shape
-    points = workers.once(kernel_points, kernel)
+    points = engine.cached_transform(kernel_points, kernel)
     points = points.swapaxes(2, 3) if gradient else points
-    bt, at = (on_device(matrix, x) for matrix in SIX.matrices(float, gradient))
+    bt, at = (on_device(matrix, x) for matrix in F_6_3.matrices(float, gradient))
     down, across, c_out = math.ceil(height / TILE), math.ceil(width / TILE), points.shape[3]
     padded = xp.zeros((down * TILE + 2, across * TILE + 2, c_in), dtype=x.dtype)
     padded[1 : height + 1, 1 : width + 1] = x
-    y = workers.empty((down * TILE, across * TILE, c_out), x.dtype)
+    y = engine.empty((down * TILE, across * TILE, c_out), x.dtype)
     step = max(1, int(BLOCK_BYTES // (2 * N * N * across * (c_in + c_out) * x.itemsize)))
     for top in range(0, down, step):
         rows = slice(top * TILE, min(top + step, down) * TILE)
@@ -65,7 +72,7 @@ def winograd_conv_whole(x, kernel, workers, bias=None, gradient=False):
 
 def _tiles(padded, points, bt, at, bias):
     """Whole rows of tiles: padded (6 t + 2, 6 s + 2, in) -> (6 t, 6 s, out)."""
-    xp = library_of(padded)
+    xp = array_module(padded)
     (height, width, c_in), c_out = padded.shape, points.shape[3]
     down, across = height // TILE, width // TILE
     row, column, channel = padded.strides

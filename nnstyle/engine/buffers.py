@@ -1,23 +1,22 @@
-"""Arrays whose memory is used again once nobody holds them any more."""
+"""A buffer pool: arrays whose memory is reused once nothing refers to them any more."""
 
 import collections
 import math
 import mmap
-import os
 import threading
 
 import numpy as np
 
-SMALL = 100_000  # bytes; below, the usual way is as good
+SMALL = 100_000  # bytes; below, NumPy's own allocation is as good
 
 
-class Memory:
+class BufferPool:
     """Lends arrays, and takes their memory back when the last reference to one is gone.
 
-    Memory fresh from the operating system comes page by page while it is first written,
-    which takes several times as long as the computing itself. Every evaluation of a network
-    needs arrays of the same sizes, so from the second one on nothing has to be fresh.
-    What somebody still holds is never lent again: all this can be seen in the speed alone.
+    Memory fresh from the operating system arrives page by page while it is first written, which
+    takes several times as long as the computation itself. Every evaluation of a network needs
+    arrays of the same sizes, so from the second one on no memory has to be fresh. An array
+    that is still in use is never lent again: the pool changes speed, never results.
 
     A block that is at least twice as large as needed is halved, and free halves are joined
     again: VGG's feature maps halve from block to block, so that those of one fit those of
@@ -26,15 +25,17 @@ class Memory:
     Parameters
     ----------
     keep : bool
-        Whether to keep memory that is free, or to give it back to the system at once.
+        Whether to keep free memory, or to give it back to the system at once.
     """
 
-    def __init__(self, keep=True):
-        self._keep, self._free, self._lock = keep, set(), threading.Lock()
-        # Blocks may come back at any moment, even while the lock is held: they wait here.
-        self._returned = collections.deque()
+    def __init__(self, keep: bool = True):
+        self._keep = keep
+        self._free: set[_Block] = set()
+        self._lock = threading.Lock()
+        # Blocks may return at any moment, even while the lock is held: they wait here.
+        self._returned: collections.deque[_Block] = collections.deque()
 
-    def empty(self, shape, dtype):
+    def empty(self, shape, dtype) -> np.ndarray:
         """An array with undefined contents, like ``np.empty``."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size <= SMALL:
@@ -61,7 +62,7 @@ class Memory:
             return block
 
     def _new_block(self, size):
-        """A block that was not there before; where memory is full, in place of what is free."""
+        """A new block; where memory is full, in place of those that are free."""
         try:
             return _Block(np.empty(size, np.uint8))
         except MemoryError:
@@ -76,8 +77,8 @@ class Memory:
             block = block.whole
         self._free.add(block)
 
-    def clear(self):
-        """Give what is free back to the system."""
+    def clear(self) -> None:
+        """Give free memory back to the system."""
         with self._lock:
             while self._returned:
                 self._join(self._returned.popleft())
@@ -90,7 +91,7 @@ class Memory:
 
 
 class _Block:
-    """Bytes, and what they are a half of."""
+    """Bytes, and the block that they are a half of."""
 
     def __init__(self, memory, whole=None):
         self.memory, self.size, self.whole, self.other = memory, len(memory), whole, None
@@ -103,7 +104,7 @@ class _Block:
 
 
 class _Loan:
-    """What a lent array and all views of it keep alive; when it dies, the block comes back."""
+    """What a lent array and all its views keep alive; when it dies, the block returns."""
 
     def __init__(self, block, returned):
         self._block, self._returned = block, returned
@@ -113,25 +114,9 @@ class _Loan:
         self._returned.append(self._block)
 
 
-def fresh(size):
-    """Bytes that go back to the system as soon as they are let go, because they are a mapping of their own."""
+def fresh(size: int) -> np.ndarray:
+    """Bytes in a mapping of their own, which return to the system as soon as they are let go."""
     try:
         return np.frombuffer(mmap.mmap(-1, size), np.uint8)
     except OSError as error:
         raise MemoryError(f"there are no {size} bytes") from error
-
-
-def available():
-    """Bytes of memory that this process may still use, as far as the system tells."""
-    limits = [math.inf]
-    try:
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-        with open("/proc/meminfo") as lines:  # Linux
-            limits += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        group = "/sys/fs/cgroup/memory"  # a container's own limit
-        with open(f"{group}.max") as most, open(f"{group}.current") as used, open(f"{group}.stat") as kinds:
-            cached = sum(int(line.split()[1]) for line in kinds if line.startswith("inactive_file "))
-            limits.append(int(most.read()) - int(used.read()) + cached)
-    except (AttributeError, OSError, ValueError):  # not told here, or "max" for no limit
-        pass
-    return min(limits)

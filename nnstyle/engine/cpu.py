@@ -1,0 +1,70 @@
+"""The processor, with NumPy's arrays."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..arrays import Array
+from ..notes import note
+from .buffers import BufferPool
+from .device import Device, filters, kernel_bytes
+from .im2row import im2row_conv
+from .memory import available
+from .threads import available_cores, one_blas_thread
+from .winograd import winograd_conv
+from .winograd_narrow import NARROW, winograd_conv_narrow
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Cpu(Device):
+    """The processor: operations are cut into bands that fit its caches, which threads share."""
+
+    name, title, optimizer = "cpu", "the processor", "lbfgs"
+    current, blas_limit = contextlib.nullcontext(), one_blas_thread
+    uses_bands = True
+
+    def to_device(self, array: np.ndarray) -> np.ndarray:
+        """The array itself."""
+        return np.asarray(array)
+
+    def threads(self, wanted: int | None) -> int:
+        """By default as many as the cores that this process may use."""
+        return available_cores() if wanted is None else wanted
+
+    def buffers(self, keep: bool) -> BufferPool:
+        return BufferPool(keep)
+
+    def conv(
+        self, engine: "Engine", x: Array, kernel: Array, bias: Array | None = None, gradient: bool = False
+    ) -> Array:
+        if x.shape[-1] < self.winograd_channels:
+            return im2row_conv(x, kernel, engine, bias, gradient)
+        narrow = min(kernel.shape[2:]) <= NARROW
+        return (winograd_conv_narrow if narrow else winograd_conv)(x, kernel, engine, bias, gradient)
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        """A processor has no failures of its own."""
+        yield
+
+    def available(self) -> float:
+        return available()
+
+    def bytes_needed(self, weights: Mapping, height: float, width: float) -> float:
+        # Measured: five times conv1_1's feature map; the kernels, as they are and transformed; and
+        # some forty float64 vectors as long as the picture in L-BFGS-B.
+        return height * width * (20 * filters(weights) + 8 * 3 * 42) + 8 * kernel_bytes(weights) + 1.5e8
+
+    def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
+        """Whether less than `bytes_needed` is free: then a note says so."""
+        if self.bytes_needed(weights, height, width) <= self.available():
+            return False
+        note("little memory is free: working with less of it, which takes longer")
+        return True
+
+
+CPU = Cpu()

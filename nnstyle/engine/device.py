@@ -1,0 +1,114 @@
+"""What an engine asks of the device that it computes on."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..arrays import Array
+from ..errors import GpuError
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Buffers(Protocol):
+    """Where an engine gets the memory for its arrays."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array with undefined contents."""
+
+    def clear(self) -> None:
+        """Give free memory back."""
+
+
+class Device:
+    """A processor or a GPU: what differs between them, for `nnstyle.Engine`.
+
+    Attributes
+    ----------
+    name : str
+        As `nnstyle.engine.devices.find` knows it.
+    title : str
+        What it is, for people.
+    optimizer : str
+        The one to use where the settings leave it open (`nnstyle.Settings`).
+    current : context manager, re-entrant
+        Inside it, new arrays come to this device.
+    blas_limit : context manager, re-entrant
+        Inside it, matrix products by the host's BLAS use one thread, if this device has any use for that.
+    uses_bands : bool
+        Whether operations get bands of arrays that stay in a cache, or whole arrays.
+    winograd_channels : float
+        From so many channels on, Winograd's fewer products outweigh its transforms.
+    """
+
+    name: str
+    title: str
+    optimizer: str
+    current: contextlib.AbstractContextManager
+    blas_limit: contextlib.AbstractContextManager
+    uses_bands: bool
+    winograd_channels: float = 16
+
+    def to_device(self, array: np.ndarray) -> Array:
+        """Return a NumPy array as an array on the device."""
+        raise NotImplementedError
+
+    def threads(self, wanted: int | None) -> int:
+        """How many threads an engine has that was asked for `wanted`, or for None in particular."""
+        raise NotImplementedError
+
+    def buffers(self, keep: bool) -> Buffers:
+        """Where arrays come from; `keep` memory that is free, or not."""
+        raise NotImplementedError
+
+    def conv(
+        self, engine: "Engine", x: Array, kernel: Array, bias: Array | None = None, gradient: bool = False
+    ) -> Array:
+        """The convolution that is fast for these channels; with `gradient`, from dy back to dx."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        """A context in which failures of the device become `nnstyle.GpuError`."""
+        try:
+            yield
+        except (GpuError, NotImplementedError):
+            raise
+        except Exception as error:
+            # CUDA's errors are RuntimeErrors in CuPy; its compiler has an Exception of its own.
+            if isinstance(error, RuntimeError) or is_of_cupy(error):
+                reason = " ".join(str(error).split())[:300] or type(error).__name__
+                raise GpuError(f"{self.title} failed: {reason}") from error
+            raise
+
+    def available(self) -> float:
+        """Bytes of memory that are free there."""
+        raise NotImplementedError
+
+    def bytes_needed(self, weights: Mapping, height: float, width: float) -> float:
+        """Bytes that `nnstyle.stylize` likes to use for a picture of this size."""
+        raise NotImplementedError
+
+    def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
+        """Whether less than that is free; the user is told what follows from it."""
+        raise NotImplementedError
+
+
+def is_of_cupy(error: Exception) -> bool:
+    """Whether CuPy defines this kind of error; its MemoryError is Python's as well."""
+    return type(error).__module__.partition(".")[0] in ("cupy", "cupy_backends") and not isinstance(
+        error, MemoryError
+    )
+
+
+def filters(weights: Mapping) -> int:
+    """The number of channels of the largest feature map, conv1_1's."""
+    return weights["conv1_1"][1].size
+
+
+def kernel_bytes(weights: Mapping) -> int:
+    """Bytes of all kernels."""
+    return sum(kernel.nbytes for kernel, _ in weights.values())

@@ -1,0 +1,145 @@
+"""A GPU, with CuPy's arrays."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..errors import InputError
+from .device import Device, filters, kernel_bytes
+from .im2row import FEW_CHANNELS, im2row_conv, row2im_conv_backward
+from .winograd_whole import BLOCK_BYTES, winograd_conv_whole
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+INSTALL = "pip install nnstyle[cuda12] (or nnstyle[cuda13]: nvidia-smi shows which CUDA the driver knows)"
+
+
+class Gpu(Device):
+    """One of NVIDIA's graphics cards: whole arrays, one operation after the other (lesson 13).
+
+    A GPU has thousands of threads and a queue, and shares work out by itself. Every call takes
+    some microseconds, however small its work, so there should be few of them.
+
+    Parameters
+    ----------
+    number : int
+        As CUDA counts, from 0.
+    cupy : module
+        CuPy.
+
+    Attributes
+    ----------
+    library : module
+        The one whose arrays live on the GPU: CuPy.
+    tf32 : bool
+        Whether float32 matrix products keep only ten bits of their factors. Winograd's transforms
+        would magnify such errors, so the plain convolution is taken then.
+
+    Raises
+    ------
+    InputError
+        If CuPy cannot compute on it; the message says why.
+    """
+
+    # Computed, not yet measured on a GPU: SciPy on the host takes several times what the network
+    # needs on a GPU (lesson 13).
+    optimizer = "lbfgs-nnstyle"
+    uses_bands = False
+    current: Any  # CuPy's own context manager
+    blas_limit = contextlib.nullcontext()
+
+    def __init__(self, number: int, cupy: ModuleType):
+        self.library, self.name = cupy, f"cuda:{number}"
+        with complaints_about("CuPy sees no graphics card"):
+            count = cupy.cuda.runtime.getDeviceCount()
+        if number >= count:
+            raise InputError(f"there is no {self.name}: cards are counted from cuda:0 to cuda:{count - 1}")
+        with complaints_about(f"CuPy cannot compute on {self.name}"):
+            self.current = cupy.cuda.Device(number)
+            self.title = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
+            with self.current:
+                float((cupy.ones((2, 2)) @ cupy.ones((2, 2))).sum())  # compiles, and multiplies
+        self.tf32 = os.environ.get("CUPY_TF32", "0") not in ("", "0")  # CuPy's own switch
+        if self.tf32:
+            self.title += ", TF32"
+            self.winograd_channels = float("inf")
+
+    def to_device(self, array: np.ndarray) -> Array:
+        return self.library.asarray(array)
+
+    def threads(self, wanted: int | None) -> int:
+        """1, whatever was wanted: the thread that gives the GPU its orders."""
+        return 1
+
+    def buffers(self, keep: bool) -> "LibraryBuffers":
+        return LibraryBuffers(self.library)
+
+    def conv(
+        self, engine: "Engine", x: Array, kernel: Array, bias: Array | None = None, gradient: bool = False
+    ) -> Array:
+        if gradient and kernel.shape[2] < FEW_CHANNELS:
+            # Back to a picture, Winograd's transforms would move far more memory.
+            return row2im_conv_backward(x, kernel)
+        plain = x.shape[-1] < self.winograd_channels
+        return (im2row_conv if plain else winograd_conv_whole)(x, kernel, engine, bias, gradient)
+
+    def available(self) -> float:
+        pool = self.library.get_default_memory_pool()
+        return self.current.mem_info[0] + pool.free_bytes()
+
+    def bytes_needed(self, weights: Mapping, height: float, width: float) -> float:
+        # Measured with the same lines on NumPy's arrays: feature maps as on a processor; tiles of
+        # Winograd's, up to a limit; transformed kernels; and L-BFGS's steps, in float32.
+        pixels = height * width
+        tiles = min(23 * filters(weights) * pixels, 1.2 * BLOCK_BYTES)
+        return pixels * (20 * filters(weights) + 4 * 3 * 28) + tiles + 8 * kernel_bytes(weights) + 3e8
+
+    def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
+        """False, or InputError: feature maps need so much that saving elsewhere would not help."""
+        free, needed = self.available(), self.bytes_needed(weights, height, width)
+        if needed <= free:
+            return False
+        size = max(height, width)
+        largest = 0
+        for n in range(size, 0, -1):
+            if self.bytes_needed(weights, height * n / size, width * n / size) <= free:
+                largest = n
+                break
+        raise InputError(
+            f"{width} x {height} px need some {needed / 1e9:.1f} GB on {self.title}, which has"
+            f" {free / 1e9:.1f} GB free: choose a size of at most {largest} px, or the device cpu"
+        )
+
+
+class LibraryBuffers:
+    """Memory from the array library, which keeps what is free for later (CuPy's memory pool)."""
+
+    def __init__(self, library: Any):
+        self._library = library
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array with undefined contents, on the GPU."""
+        return self._library.empty(shape, dtype=dtype)
+
+    def clear(self) -> None:
+        """Nothing: CuPy's pool belongs to the whole process."""
+
+
+@contextlib.contextmanager
+def complaints_about(what: str) -> Iterator[None]:
+    """Turn whatever CUDA raises into one line: driver, library and GPU each fail in their own ways."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 (CUDA's exceptions have no common class)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{what} ({reason}): update the driver, or {INSTALL}, or use the device cpu"
+        ) from None
