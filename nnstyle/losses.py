@@ -1,25 +1,24 @@
-"""The paper's losses, each with its gradient written out.
+"""The losses of the paper, each with its gradient written out.
 
-Every loss returns ``(loss, gradient)``, the gradient with respect to its first argument.
-In the paper a layer's feature map is the N x M matrix F: N filters, M positions. Ours is
-``features``, shape (height, width, N), so that F is ``features.reshape(M, N).T``; the
-functions below work with that transpose, written ``F_T``, because it costs nothing.
+In the paper, a layer's feature map is the matrix F of shape (N, M): N filters, M positions.
+Here it is ``features``, an array of shape (height, width, N), so that F is
+``features.reshape(M, N).T``. The functions below work with the transpose, ``F_T``, because
+that is a view and costs nothing.
 
-The "0 where F < 0" of the paper's equations (2) and (6) is the derivative of ReLU: it is
-applied once, in `nnstyle.layers.relu_backward`.
+The "0 if F < 0" of the paper's equations (2) and (6) is the derivative of ReLU. It is
+applied in one place only, `nnstyle.layers.relu_backward`.
 """
 
-from .backend import library_of
-from .bands import empty, in_bands
+from .arrays import Array, array_module
 
 
-def content_loss(features, target):
+def content_loss(features: Array, target: Array) -> tuple[float, Array]:
     """Half the squared distance between two feature maps (lesson 8).
 
     Parameters
     ----------
     features, target : arrays, shape (height, width, N)
-        Of the generated and of the content image: the paper's F and P.
+        Of the generated image and of the content image: the paper's F and P.
 
     Returns
     -------
@@ -33,7 +32,7 @@ def content_loss(features, target):
     return squared_sum(difference) / 2, difference
 
 
-def gram_matrix(features, workers=None):
+def gram_matrix(features: Array) -> Array:
     """Correlations between filters, summed over all positions (lesson 9).
 
     Parameters
@@ -43,14 +42,56 @@ def gram_matrix(features, workers=None):
     Returns
     -------
     array, shape (N, N)
-        Equation (3), ``G = F F^T``: symmetric, positive semi-definite.
+        Equation (3), ``G = F F^T``: symmetric and positive semi-definite.
     """
     F_T = features.reshape(-1, features.shape[-1])  # (M, N)
-    return sum(in_bands(workers, lambda part: part.T @ part, F_T))  # a sum over positions
+    return F_T.T @ F_T
 
 
-def style_loss(features, style_gram, style_positions=None, workers=None):
-    """Squared distance between two Gram matrices: one layer's share of the style loss (lesson 9).
+def gram_matrix_backward(dG: Array, features: Array) -> Array:
+    """Gradient of `gram_matrix` with respect to the features (lesson 9).
+
+    Parameters
+    ----------
+    dG : array, shape (N, N)
+        Derivative of the loss with respect to the Gram matrix.
+    features : array, shape (height, width, N)
+
+    Returns
+    -------
+    array, shape (height, width, N)
+        ``dF = (dG + dG^T) F``: F is in ``F F^T`` twice.
+    """
+    F_T = features.reshape(-1, features.shape[-1])
+    return (F_T @ (dG + dG.T)).reshape(features.shape)  # the matrix in brackets is symmetric
+
+
+def gram_loss(gram: Array, target: Array, positions: float) -> tuple[float, Array]:
+    """Squared distance between two Gram matrices of the same number of positions (lesson 9).
+
+    Parameters
+    ----------
+    gram, target : arrays, shape (N, N)
+        Of the generated image and of the style image: the paper's G and A.
+    positions : float
+        The number of positions M.
+
+    Returns
+    -------
+    loss : float
+        Equation (4), ``E = 1 / (4 N^2 M^2) sum (G - A)^2``.
+    gradient : array, shape (N, N)
+        Its derivative with respect to G, ``1 / (2 N^2 M^2) (G - A)``.
+    """
+    G, A, N, M = gram, target, len(gram), positions
+    difference = (G - A) / (N * M)  # divided now: squared first, float32 would lose small values
+    return squared_sum(difference) / 4, difference / (2 * N * M)
+
+
+def style_loss(
+    features: Array, style_gram: Array, style_positions: float | None = None
+) -> tuple[float, Array]:
+    """Contribution of one layer to the style loss (lesson 9).
 
     Parameters
     ----------
@@ -58,42 +99,29 @@ def style_loss(features, style_gram, style_positions=None, workers=None):
         Of the generated image: the paper's F.
     style_gram : array, shape (N, N)
         Gram matrix of the style image at the same layer: the paper's A.
-    style_positions : int, optional
-        Positions M that `style_gram` was summed over, if the style image's size differs.
-        The matrices are then compared per position, G / M with A / M_style; where the
-        sizes agree these are the paper's numbers.
-    workers : Workers, optional
+    style_positions : float, optional
+        Number of positions that `style_gram` was summed over, if the style image has another
+        size. The matrices are then compared per position, G / M with A / M_style. Where the
+        sizes agree, this is the paper's equation.
 
     Returns
     -------
     loss : float
-        Equation (4), ``1 / (4 N^2 M^2) sum (G - A)^2``.
+        Equation (4), ``E = 1 / (4 N^2 M^2) sum (G - A)^2``.
     gradient : array, shape (height, width, N)
         Equation (6), ``1 / (N^2 M^2) (G - A) F``.
     """
-    N = features.shape[-1]
-    F_T = features.reshape(-1, N)  # (M, N)
-    M = len(F_T)
+    M = features[..., 0].size
     A = style_gram * (M / (style_positions or M))
-    # (G - A) / (N M) in one step, because M^2 alone leaves float32's comfortable range.
-    difference = (gram_matrix(features, workers) - A) / (N * M)
-    loss = squared_sum(difference) / 4
-    gradient = empty(workers, features.shape, features)
-    D = difference / (N * M)  # symmetric, so F^T D is the transpose of D F
-    in_bands(
-        workers,
-        lambda part, out: library_of(part).matmul(part, D, out=out),
-        F_T,
-        gradient.reshape(-1, N),
-    )
-    return loss, gradient
+    loss, dG = gram_loss(gram_matrix(features), A, M)
+    return loss, gram_matrix_backward(dG, features)
 
 
-def total_variation(image):
+def total_variation(image: Array) -> tuple[float, Array]:
     """Squared differences between neighbouring pixels: large where an image is noisy (lesson 12).
 
     Not in the paper. As a penalty in Mahendran and Vedaldi (2015), equation (4), there
-    with exponent beta = 2, which is the one taken here.
+    with an exponent beta, which is 2 here.
 
     Parameters
     ----------
@@ -107,7 +135,7 @@ def total_variation(image):
     """
     down = image[1:] - image[:-1]
     right = image[:, 1:] - image[:, :-1]
-    gradient = library_of(image).zeros_like(image)
+    gradient = array_module(image).zeros_like(image)
     gradient[1:] += 2 * down
     gradient[:-1] -= 2 * down
     gradient[:, 1:] += 2 * right
@@ -115,11 +143,11 @@ def total_variation(image):
     return squared_sum(down) + squared_sum(right), gradient
 
 
-def squared_sum(array):
-    """Sum of squares as a Python float, added up in float64.
+def squared_sum(array: Array) -> float:
+    """Sum of squares, added up in float64.
 
-    The line search compares losses that differ in the seventh digit, where a float32
-    sum of a million terms no longer can.
+    A line search compares losses that differ in the seventh digit. A float32 sum of a
+    million terms is not that exact.
     """
-    xp = library_of(array)
+    xp = array_module(array)
     return float(xp.sum(xp.square(array), dtype=xp.float64))

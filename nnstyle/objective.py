@@ -1,67 +1,277 @@
-"""Equation (7): what a picture loses against its content and its style, and the gradient."""
+"""The total loss, equation (7), as a sum of terms, with its gradient.
 
+A term sees one feature map, or the image itself, and gives a loss and its gradient there. The
+paper's two losses are made of terms, and so is any loss of your own: see `Term`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from . import losses
+from .arrays import Array
+from .network import Network
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+
+class Term:
+    """One term of the total loss; make a loss of your own by deriving from it (lesson 9).
+
+    Attributes
+    ----------
+    name : str
+        What its loss is called in `Objective.losses` and `nnstyle.Record.losses`. Terms of the
+        same name add up: the style loss is one sum over several layers.
+    weight : float
+        Its factor in equation (7): alpha or beta. All terms of one name have the same.
+    layer_weight : float
+        Its share in the sum over terms of its name: w_l in equation (5).
+    layer : str or None
+        The layer whose feature map it sees; None for the image itself.
+    target : "content", "style" or None
+        The picture that it compares with, if any.
+
+    Examples
+    --------
+    >>> class Brightness(Term):
+    ...     name, layer, target = "brightness", "conv1_1", "style"
+    ...
+    ...     def set_target(self, features):
+    ...         self.mean = features.mean((0, 1))
+    ...
+    ...     def __call__(self, features):
+    ...         difference = features.mean((0, 1)) - self.mean
+    ...         gradient = 0 * features + 2 * difference / features[..., 0].size
+    ...         return float((difference**2).sum()), gradient
+    """
+
+    name = "loss"
+    weight = 1.0
+    layer_weight = 1.0
+    layer: str | None = None
+    target: str | None = None
+
+    def set_target(self, features: Array) -> None:
+        """Take what is needed from the target picture's features at `layer` (or its pixels)."""
+
+    def __call__(self, features: Array) -> tuple[float, Array]:
+        """Return the loss, and its gradient with respect to the features; neither is weighted.
+
+        The gradient must be a new array: it is multiplied by the weights in place.
+        """
+        raise NotImplementedError
+
+
+class ContentTerm(Term):
+    """Equation (1) at one layer."""
+
+    name, target = "content", "content"
+
+    def __init__(self, layer: str, weight: float = 1.0):
+        self.layer, self.weight = layer, weight
+
+    def set_target(self, features: Array) -> None:
+        self.features = features
+
+    def __call__(self, features: Array) -> tuple[float, Array]:
+        return losses.content_loss(features, self.features)
+
+
+@dataclass(frozen=True)
+class GramSum:
+    """A Gram matrix and the number of positions that it was summed over.
+
+    Both are sums over positions, so those of two parts of a picture add up to those of the whole.
+    """
+
+    matrix: Array
+    positions: float
+
+    def __add__(self, other: "GramSum") -> "GramSum":
+        return GramSum(self.matrix + other.matrix, self.positions + other.positions)
+
+
+class StyleTerm(Term):
+    """Equation (4) at one layer: w_l E_l with its weight in equation (5).
+
+    Parameters
+    ----------
+    layer : str
+    weight : float
+        The paper's beta.
+    layer_weight : float
+        The paper's w_l.
+    engine : Engine or module, optional
+        What computes Gram matrices: by default `nnstyle.losses`, plainly.
+    """
+
+    name, target = "style", "style"
+
+    def __init__(self, layer: str, weight: float = 1.0, layer_weight: float = 1.0, engine: Any = losses):
+        self.layer, self.weight, self.layer_weight, self.engine = layer, weight, layer_weight, engine
+
+    def set_target(self, features: Array) -> None:
+        self.style = self.statistics(features)
+
+    def statistics(self, features: Array) -> GramSum:
+        """What the loss needs to know of the features, as a sum over positions."""
+        return GramSum(self.engine.gram_matrix(features), features[..., 0].size)
+
+    def loss_and_gradient(self, features: Array, whole: GramSum) -> tuple[float, Array]:
+        """Loss, and its gradient at these features, which may be a part of the whole."""
+        A = self.style.matrix * (whole.positions / self.style.positions)
+        loss, dG = losses.gram_loss(whole.matrix, A, whole.positions)
+        return loss, self.engine.gram_matrix_backward(dG, features)
+
+    def __call__(self, features: Array) -> tuple[float, Array]:
+        return self.loss_and_gradient(features, self.statistics(features))
+
+
+class TotalVariationTerm(Term):
+    """Total variation of the image; the paper has no such term."""
+
+    name = "total variation"
+
+    def __init__(self, weight: float = 1.0):
+        self.weight = weight
+
+    def __call__(self, image: Array) -> tuple[float, Array]:
+        return losses.total_variation(image)
+
+
+def paper_terms(settings: "Settings", engine: Any = losses) -> list[Term]:
+    """The terms of equation (7) for these settings, with beta and layer weights decided.
+
+    A term of weight 0 is left out, and so is what only it would need.
+
+    Parameters
+    ----------
+    settings : Settings
+    engine : Engine or module, optional
+        As for `StyleTerm`.
+
+    Raises
+    ------
+    ValueError
+        If beta or the layer weights are undecided (`Settings.decided`).
+    """
+    alpha, beta, tv_weight = settings.alpha, settings.beta, settings.tv_weight
+    layer_weights = settings.layer_weights
+    if beta is None or layer_weights is None:
+        raise ValueError("beta and the layer weights are undecided: see Settings.decided")
+    terms: list[Term] = [ContentTerm(layer, alpha) for layer in settings.content_layers if alpha]
+    for layer, layer_weight in zip(settings.style_layers, layer_weights, strict=True):
+        if beta * layer_weight:
+            terms.append(StyleTerm(layer, beta, layer_weight, engine))
+    if tv_weight:
+        terms.append(TotalVariationTerm(tv_weight))
+    return terms
+
+
+def set_targets(terms: Iterable[Term], network: Network, content: Array, style: Array) -> None:
+    """Show each term the picture that it compares with.
+
+    Parameters
+    ----------
+    terms : iterable of Term
+    network : Network
+    content, style : arrays, shape (H, W, 3)
+        Preprocessed; their sizes may differ.
+    """
+    for target, picture in (("content", content), ("style", style)):
+        seeing = [term for term in terms if term.target == target]
+        layers = {term.layer for term in seeing if term.layer is not None}
+        # The cache is dropped: nothing goes backward from a target.
+        features = network.forward(picture, layers)[0]
+        for term in seeing:
+            term.set_target(
+                features[term.layer] if term.layer else network.engine.asarray(picture, network.dtype)
+            )
 
 
 class Objective:
-    """Equation (7) for one pair of images: a function image -> (loss, gradient) (lesson 10).
+    """Equation (7): a function image -> (loss, gradient) (lesson 10).
 
     Parameters
     ----------
     network : Network
-    content, style : arrays, shape (H, W, 3), preprocessed; their sizes may differ
-    settings : Settings, its beta decided
+    terms : sequence of Term
+        With their targets set (`set_targets`).
 
     Attributes
     ----------
-    parts : (content, style, total variation)
-        Losses of the latest call, before they are weighted.
+    losses : dict of str to float
+        By the terms' names, as of the latest call: "content" is L_content, equation (1), "style" is
+        L_style, equation (5), and so on. They are not weighted.
+
+    Raises
+    ------
+    ValueError
+        If there are no terms, or terms of one name have different weights.
+    InputError
+        If a term names a layer that the network does not have.
     """
 
-    def __init__(self, network, content, style, settings):
-        self.network, self.settings = network, settings
-        # A loss of weight 0 is not computed, nor are layers that only it needs.
-        content_layers = settings.content_layers if settings.alpha else ()
-        style_layers = settings.style_layers if settings.beta else ()
-        # Without their caches: nothing goes backward from the targets.
-        self.content_targets = network.forward(content, content_layers)[0]
-        style_features = network.forward(style, style_layers)[0]
-        self.style_targets = {
-            layer: (losses.gram_matrix(features, network.workers), features[..., 0].size)
-            for layer, features in style_features.items()
-        }
-        self.layer_weights = dict(zip(settings.style_layers, settings.layer_weights))
-        self.layers = {*content_layers, *style_layers}
+    def __init__(self, network: Network, terms: Sequence[Term]):
+        self.network, self.terms = network, list(terms)
+        self.weights = weights_by_name(self.terms)
+        # The deepest of them is as deep as the network has to go.
+        self.layers = {term.layer for term in self.terms if term.layer is not None}
+        network.check_names(self.layers)
+        self.losses: dict[str, float] = {}
 
-    def __call__(self, image):
-        features, cache = self.network.forward(image, self.layers)
-        self.content = self.style = 0.0
-        # A layer's losses are computed when backward comes to it; then its features are let go.
-        gradients = {layer: partial(self.gradient_at, layer, features) for layer in self.layers}
-        gradient = self.network.backward(gradients, cache)
-        variation, weight = 0.0, self.settings.tv_weight
-        if weight:
-            variation, its_gradient = losses.total_variation(image)
-            gradient = gradient + weight * its_gradient
-        self.parts = self.content, self.style, variation
-        # Equation (7), with the one term that the paper has not.
-        total = self.settings.alpha * self.content + self.settings.beta * self.style + weight * variation
+    def __call__(self, image: Array) -> tuple[float, Array]:
+        image = self.network.engine.asarray(image, self.network.dtype)
+        self.losses = dict.fromkeys(self.weights, 0.0)
+        gradient = self.gradient_through_network(image) if self.layers else 0
+        for term in self.terms_at(None):
+            gradient = gradient + self.weighted_gradient(term, image)
+        # Equation (7)
+        total = sum(weight * self.losses[name] for name, weight in self.weights.items())
         return total, gradient
 
-    def gradient_at(self, layer, features):
-        """Add this layer's share to L_content and to L_style, equation (5); return its gradient."""
-        F, total = features.pop(layer), None
-        if layer in self.content_targets:
-            loss, gradient = losses.content_loss(F, self.content_targets[layer])
-            self.content += loss
-            gradient *= self.settings.alpha
-            total = gradient
-        if layer in self.style_targets:
-            w = self.layer_weights[layer]
-            loss, gradient = losses.style_loss(F, *self.style_targets[layer], self.network.workers)
-            self.style += w * loss
-            gradient *= self.settings.beta * w
-            total = gradient if total is None else total + gradient
+    def gradient_through_network(self, image: Array) -> Array:
+        """Gradient of the image, of all terms that see a layer."""
+        features, cache = self.network.forward(image, self.layers)
+        # Computed when backward comes to a layer; then the layer's features are dropped.
+        gradients: dict[str, Callable[[], Array]] = {
+            layer: partial(self.gradient_at, layer, features) for layer in self.layers
+        }
+        return self.network.backward(gradients, cache)
+
+    def gradient_at(self, layer: str, features: dict[str, Array]) -> Array:
+        """Gradient at a layer, of all terms that see it."""
+        here, total = features.pop(layer), None
+        for term in self.terms_at(layer):
+            gradient = self.weighted_gradient(term, here)
+            total = gradient if total is None else self.network.engine.add(total, gradient)
         return total
+
+    def weighted_gradient(self, term: Term, features: Array) -> Array:
+        """Gradient of a term with its weights in equations (5) and (7); its loss is added up."""
+        loss, gradient = term(features)
+        if hasattr(loss, "item"):  # a number of an array library's, perhaps on a GPU
+            loss = loss.item()
+        self.losses[term.name] += term.layer_weight * loss  # equation (5)
+        if gradient is features:  # then its values are still needed
+            gradient = gradient.copy()
+        gradient *= term.weight * term.layer_weight
+        return self.network.engine.asarray(gradient, self.network.dtype)
+
+    def terms_at(self, layer: str | None) -> list[Term]:
+        """The terms that see this layer, or the image."""
+        return [term for term in self.terms if term.layer == layer]
+
+
+def weights_by_name(terms: Sequence[Term]) -> dict[str, float]:
+    """The factors of equation (7), one for each name of terms."""
+    if not terms:
+        raise ValueError("an objective needs at least one term of a weight above 0")
+    weights: dict[str, float] = {}
+    for term in terms:
+        if weights.setdefault(term.name, term.weight) != term.weight:
+            raise ValueError(f"the terms named {term.name!r} must all have the same weight")
+    return weights

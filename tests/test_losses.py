@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from nnstyle import losses
-
-from . import loops
-from .checks import numerical_gradient, relative_error
+from nnstyle import Engine, losses
+from tests.support import loops
+from tests.support.checks import gradient_error, numerical_gradient, relative_error
 
 
 @pytest.fixture
@@ -41,6 +40,13 @@ def test_equations_4_and_6_by_hand():
     assert loss == pytest.approx((1**2 + 2**2) / (4 * 2**2 * 3**2), rel=1e-15)
     by_hand = np.array([[1.0, 2.0, 3.0], [8.0, 0.0, -2.0]]) / (2**2 * 3**2)  # (G - A) F / (N^2 M^2)
     np.testing.assert_allclose(gradient, as_features(by_hand), rtol=1e-15)
+
+
+def test_the_style_loss_of_two_gram_matrices_by_hand():
+    A = np.array([[13.0, 1.0], [1.0, 15.0]])
+    loss, gradient = losses.gram_loss(G, A, 3)
+    assert loss == pytest.approx((1**2 + 2**2) / (4 * 2**2 * 3**2), rel=1e-15)
+    np.testing.assert_allclose(gradient, (G - A) / (2 * 2**2 * 3**2), rtol=1e-15)
 
 
 def test_total_variation_by_hand():
@@ -109,3 +115,12 @@ def test_a_wrong_factor_2_is_caught(rng, name, factor):
     function, x = loss_functions(rng)[name], rng.normal(size=(4, 3, 5))
     wrong = factor * function(x)[1]
     assert relative_error(wrong, numerical_gradient(lambda z: function(z)[0], x)) >= 0.49
+
+
+@pytest.mark.parametrize("engine", [losses, Engine(threads=1)], ids=["plain", "fast"])
+def test_gradient_of_the_gram_matrix(rng, engine):
+    x = rng.normal(size=(4, 3, 5))
+    forward = lambda x: (engine.gram_matrix(x), x)
+    assert gradient_error(forward, engine.gram_matrix_backward, x, rng) <= 1e-6
+    one_sided = lambda dG, x: engine.gram_matrix_backward(dG, x) - x @ dG
+    assert gradient_error(forward, one_sided, x, rng) > 1e-2  # the twin that must fail

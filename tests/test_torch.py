@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from nnstyle import Network, Settings
-from nnstyle.objective import Objective
-from nnstyle.workers import Workers
-
-from .tiny import tiny_weights
+from nnstyle import Engine, Network, Objective, Settings, layers, losses, set_targets
+from nnstyle.objective import paper_terms
+from tests.support.tiny import tiny_weights
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
+torch.set_num_threads(1)  # for arrays as small as these, a second thread only makes them wait
 
 NAMES = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv4_2", "conv5_1"]
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-9}
@@ -23,8 +22,10 @@ def torch_features(weights, image, pooling):
     for name, (kernel, bias) in weights.items():
         if name.endswith("_1") and name != "conv1_1":
             x = pool(x, 2)
-        kernel = torch.tensor(kernel, dtype=image.dtype).permute(3, 2, 0, 1)
-        x = features[name] = F.relu(F.conv2d(x, kernel, torch.tensor(bias, dtype=image.dtype), padding=1))
+        kernel = torch.tensor(np.array(kernel), dtype=image.dtype).permute(3, 2, 0, 1)
+        x = features[name] = F.relu(
+            F.conv2d(x, kernel, torch.tensor(np.array(bias), dtype=image.dtype), padding=1)
+        )
     return features
 
 
@@ -52,13 +53,13 @@ def relative(ours, theirs):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("pooling", ["max", "average"])
-@pytest.mark.parametrize("workers", [None, Workers(1)], ids=["im2row", "Winograd"])
-def test_features_and_image_gradient(dtype, pooling, workers):
+@pytest.mark.parametrize("engine", [layers, Engine(threads=1)], ids=["plain", "fast"])
+def test_features_and_image_gradient(dtype, pooling, engine):
     rng, weights = np.random.default_rng(1), tiny_weights(widths=(16, 24, 32, 32, 32))
     pictures = [rng.normal(size=size).astype(dtype) for size in ((45, 38, 3), (45, 38, 3), (37, 50, 3))]
     tensors = [torch.tensor(picture, requires_grad=i == 0) for i, picture in enumerate(pictures)]
-    settings = Settings(alpha=1.0, beta=1e4)
-    network = Network(weights, pooling, dtype, workers)
+    settings = Settings(alpha=1.0, beta=1e4).decided(weights, 45, 38)
+    network = Network(weights, pooling, dtype, engine)
 
     ours, _ = network.forward(pictures[0], NAMES)
     theirs = torch_features(weights, tensors[0], pooling)
@@ -66,7 +67,9 @@ def test_features_and_image_gradient(dtype, pooling, workers):
         expected = theirs[name][0].permute(1, 2, 0).detach().numpy()
         assert relative(ours[name], expected) <= TOLERANCE[dtype]
 
-    loss, gradient = Objective(network, *pictures[1:], settings)(pictures[0])
+    terms = paper_terms(settings, losses if engine is layers else engine)
+    set_targets(terms, network, *pictures[1:])
+    loss, gradient = Objective(network, terms)(pictures[0])
     expected = torch_loss(weights, tensors, settings, pooling)
     expected.backward()
     assert loss == pytest.approx(expected.item(), rel=TOLERANCE[dtype])
