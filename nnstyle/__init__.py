@@ -3,21 +3,45 @@
 Where a docstring says "(lesson 9)", the file ``lessons/l09_...py`` of the project derives what it describes.
 """
 
-from .errors import InputError
+from . import layers, losses, pictures
+from .engine import Engine
+from .errors import GpuError, InputError, NotFiniteError
+from .gradient_check import check_gradient
+from .job import Job, prepare
 from .network import Network
+from .objective import ContentTerm, Objective, StyleTerm, Term, TotalVariationTerm, set_targets
 from .settings import Settings
-from .transfer import Record, Result, stylize
+from .styles import Style
+from .stylize import Event, Record, Result, run, stylize
 from .version import __version__
 from .weights import Weights, load_weights
 
 __all__ = [
+    "ContentTerm",
+    "Engine",
+    "Event",
+    "GpuError",
     "InputError",
+    "Job",
     "Network",
+    "NotFiniteError",
+    "Objective",
     "Record",
     "Result",
     "Settings",
+    "Style",
+    "StyleTerm",
+    "Term",
+    "TotalVariationTerm",
     "Weights",
-    "load_weights",
-    "stylize",
     "__version__",
+    "check_gradient",
+    "layers",
+    "load_weights",
+    "losses",
+    "pictures",
+    "prepare",
+    "run",
+    "set_targets",
+    "stylize",
 ]

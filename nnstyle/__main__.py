@@ -1,7 +1,6 @@
 """``python -m nnstyle``."""
 
-import sys
+from .cli import command
 
-from .cli import main
-
-sys.exit(main())
+if __name__ == "__main__":
+    command()

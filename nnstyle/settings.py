@@ -1,103 +1,177 @@
-"""Everything that decides what a stylization looks like, in one place, with its defaults."""
+"""Everything that decides what a stylization looks like, with its defaults."""
 
+import contextlib
+import dataclasses
 import math
 import numbers
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
-from .images import SMALLEST
-from .network import POOLING
+from .network import POOLINGS
+from .optimizers import BOUNDED, OPTIMIZERS
+from .pictures import SMALLEST
 
-# The default beta for each pixel of the picture. Equation (1) sums over positions while (4)
-# averages, so at a constant beta a larger picture would be less of a painting.
+if TYPE_CHECKING:
+    from .weights import Weights
+
+# The default beta for each pixel of the picture. Equation (1) is a sum over positions and equation (4)
+# is not, so at a constant beta a larger picture would be less of a painting.
 BETA_PER_PIXEL = 1000
 MOST_ITERATIONS = 1_000_000
-FIRST_IMAGES = ("content", "noise", "style")
-OPTIMIZERS = ("lbfgs", "lbfgs-device")
+INITIAL_IMAGES = ("content", "noise", "style")
+
+PICTURE = "picture"
+LOSS = "loss: alpha L_content + beta L_style, the paper's equation (7)"
+NETWORK = "network"
+
+
+def setting(default: Any, group: str, help: str, shown: str | None = None, **options: Any) -> Any:
+    """A field of `Settings`, with all that the command line needs to know of it.
+
+    Parameters
+    ----------
+    default : the default value
+    group : str
+        Heading of its options in ``--help``.
+    help : str
+        A line about it.
+    shown : str, optional
+        The default in words, where the value does not say it.
+    **options
+        Passed to `argparse.ArgumentParser.add_argument`.
+    """
+    metadata = {"group": group, "help": help, "shown": shown, "options": options}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``conv1_1,conv2_1`` as a tuple of names."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def floats(text: str) -> tuple[float, ...]:
+    """``1,0.5`` as a tuple of floats."""
+    return tuple(float(number) for number in text.split(","))
+
+
+floats.__name__ = "numbers"  # argparse shows it: "invalid numbers value"
 
 
 @dataclass(frozen=True)
 class Settings:
     """The settings of a stylization; lesson 12 shows what they do.
 
-    Attributes
-    ----------
-    size : int
-        Long edge of the picture, px. The style image is scaled to the same.
-    iterations : int
-        Of L-BFGS, over all scales. The paper does not say how many it took.
-    scales : int
-        Above 1, coarse to fine: a picture of half the size (of a quarter, ..) comes first,
-        and the larger one starts from it. All scales get the same share of the iterations;
-        beta is that of the full size, and goes down with the number of pixels.
-    alpha, beta : float
-        Weights of the content and the style loss in equation (7). Without a beta, it is
-        1000 times the number of pixels. The paper's alpha / beta is 1e-5 to 1e-2.
-    tv_weight : float
-        Above 0, noise is penalised. The paper has no such term.
-    content_layers, style_layers : tuple of str
-        The paper's: conv4_2, and conv1_1 .. conv5_1.
-    layer_weights : tuple of float, optional
-        w_l in equation (5), one for each style layer. The paper's: all equal, sum 1. With the
-        paper's five layers a weights file may state its own (`for_network`).
-    first_image : "content", "noise" or "style"
-        The paper starts from white noise.
-    seed : int
-        Of the noise.
-    rescale : bool
-        Whether weights whose file does not call them rescaled are rescaled over the two
-        pictures (`nnstyle.weights.rescale`), so that a beta means the same in all networks.
-    pooling : "max" or "average"
-        VGG was trained with max; for making images the paper prefers average, and so do we:
-        strokes become bolder and noise disappears.
-    bounded : bool
-        Keep pixels between 0 and 255 during the optimization, not only at its end. Only
-        SciPy's L-BFGS-B can.
-    optimizer : "lbfgs" or "lbfgs-device", optional
-        SciPy's L-BFGS-B in float64 on the host, or the same method written out where the
-        picture is, in float32 (`nnstyle.lbfgs`). By default the first on a processor and for
-        bounded pictures, else the second.
-
     Raises
     ------
     InputError
         If a value cannot be used.
+
+    Attributes
+    ----------
     """
 
-    size: int = 512
-    iterations: int = 300
-    scales: int = 1
-    alpha: float = 1.0
-    beta: float | None = None
-    tv_weight: float = 0.0
-    content_layers: tuple = ("conv4_2",)
-    style_layers: tuple = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-    layer_weights: tuple | None = None
-    first_image: str = "content"
-    seed: int = 0
-    rescale: bool = True
-    pooling: str = "average"
-    bounded: bool = False
-    optimizer: str | None = None
+    size: int = setting(
+        512, PICTURE, "long edge of the picture; the painting is scaled to the same", type=int, metavar="PX"
+    )
+    # The paper does not say how many it took.
+    iterations: int = setting(
+        300, PICTURE, "iterations of the optimizer, over all scales", type=int, metavar="N"
+    )
+    scales: int = setting(
+        1,
+        PICTURE,
+        "coarse to fine: begin at half the size (3: at a quarter), and share the iterations",
+        type=int,
+        metavar="N",
+    )
+    # The paper starts from white noise.
+    init: str = setting("content", PICTURE, "the initial image; the paper: noise", choices=INITIAL_IMAGES)
+    seed: int = setting(
+        0, PICTURE, "seed of the noise: the same number gives the same picture", type=int, metavar="N"
+    )
+    optimizer: str | None = setting(
+        None,
+        PICTURE,
+        "lbfgs: SciPy's L-BFGS-B, in float64 on the processor; lbfgs-nnstyle: our own L-BFGS, in float32"
+        " where the picture is",
+        shown="lbfgs; on a GPU lbfgs-nnstyle",
+        choices=tuple(OPTIMIZERS),
+    )
+    bounded: bool = setting(
+        False,
+        PICTURE,
+        "keep pixels within 0..255 in every iteration, not only at the end (slower)",
+        action="store_true",
+    )
+    # The paper's alpha / beta is 1e-5 to 1e-2.
+    alpha: float = setting(1.0, LOSS, "content weight", type=float, metavar="WEIGHT")
+    beta: float | None = setting(
+        None,
+        LOSS,
+        "style weight: higher is more painting, less photograph",
+        shown=f"{BETA_PER_PIXEL} x the number of pixels",
+        type=float,
+        metavar="WEIGHT",
+    )
+    # The paper has no such term.
+    tv_weight: float = setting(
+        0.0, LOSS, "weight of total variation: above 0 smooths; the paper: none", type=float, metavar="WEIGHT"
+    )
+    content_layers: tuple[str, ...] = setting(
+        ("conv4_2",), LOSS, "layers of L_content", type=names, metavar="NAME,.."
+    )
+    style_layers: tuple[str, ...] = setting(
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+        LOSS,
+        "layers of L_style",
+        type=names,
+        metavar="NAME,..",
+    )
+    # The paper's are all equal, with the sum 1.
+    layer_weights: tuple[float, ...] | None = setting(
+        None,
+        LOSS,
+        "w_l, one for each style layer",
+        shown="what the weights file states, else all equal, sum 1",
+        type=floats,
+        metavar="W,..",
+    )
+    rescale: bool = setting(
+        True,
+        NETWORK,
+        "rescale a network that is not yet: each filter's mean activation over the two pictures becomes 1,"
+        " and then the same alpha and beta balance alike in all networks",
+        shown="--rescale",
+    )
+    rescale_over: str | None = setting(
+        None, NETWORK, "the same, over all pictures in a folder, and in any case", metavar="FOLDER"
+    )
+    # VGG was trained with max. For synthesising images the paper prefers average, and so do we.
+    pooling: str = setting("average", NETWORK, "the paper: average", choices=POOLINGS)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers"):
-            layers = getattr(self, name)
-            layers = (layers,) if isinstance(layers, str) else tuple(layers)
-            if not layers or len(set(layers)) < len(layers):
-                raise InputError(f"{name} must name at least one layer, and each only once")
-            object.__setattr__(self, name, layers)
-        if self.layer_weights is None:
-            count = len(self.style_layers)
-            object.__setattr__(self, "layer_weights", (1 / count,) * count)
-        self._check_numbers()
+            self._set(name, layer_tuple(name, getattr(self, name)))
+        if self.layer_weights is not None:
+            self._set("layer_weights", weight_tuple(self.layer_weights))
+        if self.rescale_over is not None:
+            self._set("rescale_over", path_text(self.rescale_over))
+        self._check_whole_numbers()
+        self._check_weights()
         self._check_choices()
 
-    def _check_numbers(self):
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # the way round `frozen`
+
+    def _check_whole_numbers(self) -> None:
         for name, smallest in (("size", SMALLEST), ("iterations", 1), ("scales", 1), ("seed", 0)):
             value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or value < smallest:
-                raise InputError(f"{name} must be a whole number, at least {smallest}, not {value}")
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
+                raise InputError(f"{name} must be a whole number, at least {smallest}, not {value!r}")
+            self._set(name, int(value))  # NumPy's integers do not fit into JSON
         if self.iterations > MOST_ITERATIONS:
             raise InputError(f"iterations must be at most {MOST_ITERATIONS}: no picture needs more")
         if self.size >> self.scales - 1 < SMALLEST:
@@ -108,57 +182,59 @@ class Settings:
             raise InputError(
                 f"{self.scales} scales need at least {self.scales} iterations, not {self.iterations}"
             )
-        weights = {"alpha": self.alpha, "beta": self.beta or 0, "tv_weight": self.tv_weight}
-        weights |= {
-            f"the layer weight of {layer}": w for layer, w in zip(self.style_layers, self.layer_weights)
-        }
-        for name, value in weights.items():
-            if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{name} must be a finite number, not negative, not {value}")
 
-    def _check_choices(self):
-        if len(self.layer_weights) != len(self.style_layers):
-            raise InputError(
-                f"{len(self.style_layers)} style layers need as many layer weights, not {len(self.layer_weights)}"
-            )
-        if self.alpha == 0 and (self.beta == 0 or not any(self.layer_weights)):
-            raise InputError("alpha and beta (or all layer weights) are 0: there is nothing to optimize")
-        if self.pooling not in POOLING:
-            raise InputError(f"pooling must be one of {', '.join(POOLING)}, not {self.pooling!r}")
-        if self.first_image not in FIRST_IMAGES:
-            raise InputError(
-                f"first_image must be one of {', '.join(FIRST_IMAGES)}, not {self.first_image!r}"
-            )
-        if self.optimizer not in (None, *OPTIMIZERS):
-            raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
-        if self.bounded and self.optimizer == "lbfgs-device":
+    def _check_weights(self) -> None:
+        weights = {"alpha": self.alpha, "tv_weight": self.tv_weight}
+        if self.beta is not None:
+            weights["beta"] = self.beta
+        if self.layer_weights is not None:
+            if len(self.layer_weights) != len(self.style_layers):
+                raise InputError(
+                    f"{len(self.style_layers)} style layers need as many layer weights,"
+                    f" not {len(self.layer_weights)}"
+                )
+            for layer, weight in zip(self.style_layers, self.layer_weights, strict=True):
+                weights[f"the layer weight of {layer}"] = weight
+        for name, value in weights.items():
+            weight = weight_value(name, value)
+            if hasattr(self, name):
+                self._set(name, weight)
+
+    def _check_choices(self) -> None:
+        choices = {"init": INITIAL_IMAGES, "pooling": POOLINGS, "optimizer": (None, *OPTIMIZERS)}
+        for name, allowed in choices.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                known = ", ".join(filter(None, allowed))
+                raise InputError(f"{name} must be one of {known}, not {value!r}")
+        for name in ("rescale", "bounded"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.bounded and self.optimizer not in (None, *BOUNDED):
             raise InputError("bounded pictures need the optimizer lbfgs: the other one knows no bounds")
 
-    @classmethod
-    def for_network(cls, weights, **settings):
-        """Settings in which the layer weights that a network states stand where none are given.
+    def decided(self, weights: "Weights | None", height: int, width: int) -> "Settings":
+        """These settings with beta and the layer weights decided, where they were left open.
 
         Parameters
         ----------
-        weights : Weights
-        **settings
-            As for the class. Given `layer_weights` win, and so do other `style_layers` than the paper's.
+        weights : Weights or None
+            Its own layer weights, if it states any, count for the paper's five style layers. None is a
+            network that states none.
+        height, width : int
+            Of the picture, px.
         """
-        given = cls(**settings)
-        if settings.get("layer_weights") is None and weights.style_layer_weights:
-            if given.style_layers == cls.style_layers:
-                return replace(given, layer_weights=weights.style_layer_weights)
-        return given
+        beta, layer_weights = self.beta, self.layer_weights
+        if beta is None:
+            beta = float(BETA_PER_PIXEL * height * width)
+        if layer_weights is None and weights is not None and self.style_layers == Settings.style_layers:
+            layer_weights = weights.style_layer_weights
+        if layer_weights is None:
+            count = len(self.style_layers)
+            layer_weights = (1 / count,) * count
+        return replace(self, beta=beta, layer_weights=layer_weights)
 
-    def for_picture(self, height, width):
-        """These settings with beta decided for a picture of this size."""
-        return self if self.beta is not None else replace(self, beta=float(BETA_PER_PIXEL * height * width))
-
-    def on_device(self, device):
-        """These settings with the optimizer decided for a device."""
-        return replace(self, optimizer=self.optimizer or ("lbfgs" if self.bounded else device.optimizer))
-
-    def each_scale(self):
+    def each_scale(self) -> Iterator["Settings"]:
         """The settings of each scale, from the smallest; beta goes with the number of pixels."""
         for halvings in reversed(range(self.scales)):
             yield replace(
@@ -168,3 +244,55 @@ class Settings:
                 iterations=self.iterations // self.scales + (self.iterations % self.scales > halvings),
                 beta=self.beta and self.beta / 4**halvings,
             )
+
+
+def layer_tuple(name: str, layers: str | Iterable[str]) -> tuple[str, ...]:
+    """Layer names, given as one or several, as a tuple."""
+    try:
+        layers = (layers,) if isinstance(layers, str) else tuple(layers)
+        if not layers or len(set(layers)) < len(layers):
+            raise InputError(f"{name} must name at least one layer, and each only once")
+    except TypeError:
+        raise InputError(f"{name} must be names of layers, not {layers!r}") from None
+    return layers
+
+
+def weight_value(name: str, value: Any) -> float:
+    """A weight of the loss as a float."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            weight = float(value)
+            if math.isfinite(weight) and weight >= 0:
+                return weight
+    raise InputError(f"{name} must be a finite number, not negative, not {value!r:.100}")
+
+
+def weight_tuple(weights: Iterable[float]) -> tuple[float, ...]:
+    """Layer weights of any kind of sequence as a tuple of floats."""
+    try:
+        if isinstance(weights, str):
+            raise TypeError
+        return tuple(float(weight) for weight in weights)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"layer_weights must be numbers, not {weights!r}") from None
+
+
+def path_text(path: Any) -> str:
+    """A path as a str."""
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise InputError(f"rescale_over must be the path of a folder, not {path!r}") from None
+
+
+def _describe_fields() -> str:
+    """The fields as numpydoc's list of attributes, made of what each says of itself."""
+    text = ""
+    for field in dataclasses.fields(Settings):
+        default = field.metadata["shown"] or repr(field.default)
+        kind = getattr(field.type, "__name__", field.type)
+        text += f"    {field.name} : {kind}\n        {field.metadata['help']} (default: {default})\n"
+    return text
+
+
+Settings.__doc__ = f"{(Settings.__doc__ or '').rstrip()}\n{_describe_fields()}    "

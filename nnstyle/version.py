@@ -1,3 +1,3 @@
-"""The version: here, so that pyproject.toml and the saved pictures say the same."""
+"""The version, read by the build as well."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

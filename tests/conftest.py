@@ -11,10 +11,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from lessons.elsewhere import FarDevice
-from nnstyle import InputError, devices
-
-from .command import make_pictures
+from lessons.strict_arrays import StrictDevice
+from nnstyle import InputError
+from nnstyle.engine import devices
+from tests.support.command import make_pictures
 
 # The machine that runs the tests may be busy: how long one example takes says nothing.
 hypothesis.settings.register_profile("nnstyle", deadline=None)
@@ -42,15 +42,15 @@ def unwritable_folder(tmp_path):
 
 @pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request):
-    """A device, made current."""
+    """A GPU, or its strict stand-in, made current: for ``nnstyle.Engine(device)``."""
     if request.param == "stand-in":
-        yield FarDevice()
+        yield StrictDevice()
         return
     try:
-        card = devices.find("cuda")
+        gpu = devices.find("cuda")
     except InputError as error:
         pytest.skip(str(error))
-    if card.tf32:
+    if gpu.tf32:
         pytest.skip("CUPY_TF32 is set: these tests ask for more digits than it leaves")
-    with card.current:
-        yield card
+    with gpu.current:
+        yield gpu

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnstyle import InputError, Record, Settings, devices, optimizer, stylize
-from nnstyle.images import enlarge
-from nnstyle.progress import cost_ahead
-from nnstyle.transfer import next_start
-
-from .pictures import noise
+from nnstyle import InputError, Record, Settings, stylize
+from nnstyle.cli.progress import cost_ahead
+from nnstyle.engine.cpu import Cpu
+from nnstyle.optimizers import OPTIMIZERS
+from nnstyle.pictures import enlarge
+from nnstyle.stylize import next_start
+from tests.support.pictures import noise
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,11 @@ def test_scales_that_cannot_be_used(wrong, message):
 
 def test_every_scale_is_recorded_and_the_last_has_the_size_asked_for(pictures):
     seen = []
-    result = stylize(
-        *pictures, callback=lambda _, image: seen.append(image.shape), size=88, iterations=5, scales=2
-    )
+
+    def callback(event):
+        seen.append(event.image().shape)
+
+    result = stylize(*pictures, callback=callback, size=88, iterations=5, scales=2)
     assert result.image.shape == (66, 88, 3)
     assert [record.size for record in result.losses] == [44, 44, 88, 88, 88]
     assert [record.iteration for record in result.losses] == [1, 2, 3, 4, 5]
@@ -66,9 +69,7 @@ def test_a_scale_starts_from_the_one_before(pictures):
     assert fine[0].total < single / 2
 
 
-@pytest.mark.parametrize(
-    "how", [{"first_image": "noise"}, {"first_image": "style"}, {"bounded": True}, {"tv_weight": 0.1}]
-)
+@pytest.mark.parametrize("how", [{"init": "noise"}, {"init": "style"}, {"bounded": True}, {"tv_weight": 0.1}])
 def test_scales_go_with_every_other_setting(pictures, how):
     first, second = (stylize(*pictures, size=88, iterations=4, scales=2, **how) for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)
@@ -76,35 +77,35 @@ def test_scales_go_with_every_other_setting(pictures, how):
 
 
 def test_what_a_scale_leaves_over_the_next_one_does(pictures, monkeypatch):
-    original = optimizer.minimize
+    original = OPTIMIZERS["lbfgs"]
 
-    def minimize(objective, start, iterations, bounds, callback):
+    def minimize(objective, start, iterations, bounds, callback, memory):
         iterations = 1 if max(start.shape) == 44 else iterations  # as if no lower loss were found
-        return original(objective, start, iterations, bounds, callback)
+        return original(objective, start, iterations, bounds, callback, memory)
 
-    monkeypatch.setattr(optimizer, "minimize", minimize)
+    monkeypatch.setitem(OPTIMIZERS, "lbfgs", minimize)
     result = stylize(*pictures, size=88, iterations=6, scales=2)
     assert [record.size for record in result.losses] == [44] + 5 * [88]
 
 
 def test_the_time_left_counts_pixels():
     settings = Settings(size=88, iterations=6, scales=2)
-    at = lambda iteration, size: cost_ahead(Record(iteration, size, 0, 0, 0, 0, 1.0), settings)  # noqa: E731
+    at = lambda iteration, size: cost_ahead(Record(iteration, size, 0, {}, 1.0), settings)
     assert at(1, 44) == 2 * 44**2 + 3 * 88**2
     assert at(5, 88) == 88**2 and at(6, 88) == 0
     assert at(2, 88) == 4 * 88**2  # the small scale ended after one iteration
 
 
-def test_what_is_enlarged_is_the_change_of_the_first_image():
+def test_what_is_enlarged_is_the_change_of_the_initial_image():
     rng = np.random.default_rng(0)
-    first, larger_first = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 6, 3), (8, 12, 3)))
+    initial, larger_initial = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 6, 3), (8, 12, 3)))
     settings = Settings()
-    np.testing.assert_array_equal(next_start(first, first, larger_first, settings), larger_first)
+    np.testing.assert_array_equal(next_start(initial, initial, larger_initial, settings), larger_initial)
     np.testing.assert_allclose(
-        next_start(first + 5, first, larger_first, settings), larger_first + 5, atol=1e-5
+        next_start(initial + 5, initial, larger_initial, settings), larger_initial + 5, atol=1e-5
     )
-    noisy = next_start(first, first, larger_first, Settings(first_image="noise"))
-    np.testing.assert_array_equal(noisy, enlarge(first, 8, 12))
+    noisy = next_start(initial, initial, larger_initial, Settings(init="noise"))
+    np.testing.assert_array_equal(noisy, enlarge(initial, 8, 12))
 
 
 def test_enlarging_keeps_channels_apart_and_values_as_they_are():
@@ -116,7 +117,7 @@ def test_enlarging_keeps_channels_apart_and_values_as_they_are():
 
 def test_where_memory_is_short_less_is_used_and_the_picture_is_the_same(pictures, monkeypatch):
     expected = stylize(*pictures, size=64, iterations=3)
-    monkeypatch.setattr(devices, "available", lambda: 1e8)
+    monkeypatch.setattr(Cpu, "available", lambda self: 1e8)
     with pytest.warns(UserWarning, match="little memory is free"):
         result = stylize(*pictures, size=64, iterations=3)
     np.testing.assert_array_equal(result.image, expected.image)

@@ -1,4 +1,5 @@
 """A camera over a lake, and the three ways things get into its picture."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -27,12 +28,12 @@ class View(NamedTuple):
     @property
     def horizon(self):
         """The row of the horizon."""
-        return .60 * self.height
+        return 0.60 * self.height
 
     def slopes(self):
         """Sideways slope of every column (width,) and upward slope of every row (height,)."""
-        across = (np.arange(self.width) + .5 - self.width / 2) / self.focal
-        up = (self.horizon - np.arange(self.height) - .5) / self.focal
+        across = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
+        up = (self.horizon - np.arange(self.height) - 0.5) / self.focal
         return across, -up if self.mirrored else up
 
     def project(self, x, y, z):
@@ -52,9 +53,9 @@ class Picture(NamedTuple):
 def haze(light, x, y, z):
     """Fade light (..., 3) from points in the world into the air between: far is pale and blue."""
     x, y, z = np.broadcast_arrays(x, y, z)
-    rays = np.stack([x / z, np.full(z.shape, .05), np.ones(z.shape)], -1)
+    rays = np.stack([x / z, np.full(z.shape, 0.05), np.ones(z.shape)], -1)
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    air = clear_sky(rays) * np.array([.58, .68, .90])
+    air = clear_sky(rays) * np.array([0.58, 0.68, 0.90])
     mist = np.exp(-np.maximum(y, 0) / 60)  # it lies in the valleys
     thick = np.maximum(z - 150, 0) * (1 / 26000 + mist / 4200)
     return mix(light, air, 1 - np.exp(-thick))
@@ -84,8 +85,10 @@ def panel(view, picture, corner, side, rise, paint):
     eye = np.array([0, -view.eye if view.mirrored else view.eye, 0])
     corners = np.array([corner, corner + side, corner + rise, corner + side + rise])
     columns, rows = (np.floor(p).astype(int) for p in view.project(*corners.T))
-    window = (slice(max(rows.min(), 0), max(rows.max() + 2, 0)),
-              slice(max(columns.min(), 0), max(columns.max() + 2, 0)))  # all it can cover
+    window = (
+        slice(max(rows.min(), 0), max(rows.max() + 2, 0)),
+        slice(max(columns.min(), 0), max(columns.max() + 2, 0)),
+    )  # all it can cover
     light, depth = picture.light[window], picture.depth[window]
     across, up = view.slopes()
     x, y = np.meshgrid(across[window[1]], up[window[0]])

@@ -1,4 +1,5 @@
 """Fractal noise for the sample pictures: one periodic tile, read at many scales."""
+
 import numpy as np
 from scipy.ndimage import map_coordinates
 

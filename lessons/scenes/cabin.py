@@ -1,4 +1,5 @@
 """The cabin on the spit, its jetty and its boat: flat panels, with a lamp inside."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -7,29 +8,31 @@ from .noise import fbm, mix, smoothstep
 from .scene import panel
 from .terrain import shade
 
-LAMP = np.array([5.5, 2.7, .75])
-WOOD, ROOF = np.array([.20, .085, .045]), np.array([.075, .065, .068])
-TRIM, STONE = np.array([.55, .48, .40]), np.array([.16, .15, .14])
+LAMP = np.array([5.5, 2.7, 0.75])
+WOOD, ROOF = np.array([0.20, 0.085, 0.045]), np.array([0.075, 0.065, 0.068])
+TRIM, STONE = np.array([0.55, 0.48, 0.40]), np.array([0.16, 0.15, 0.14])
 
 
 def boards(tile, colour, normal, count, upright=False):
     """A paint function for `panel`: sawn boards, a dark gap between each and the next."""
+
     def paint(u, v):
         across, along = (u, v) if upright else (v, u)
         board = np.floor(across * count)
-        tint = 1 + .55 * fbm(tile, board * 3.7, along * 2, 3)
-        tint += .3 * fbm(tile, across * 40, along * 3, 2)
-        gap = smoothstep(.0, .16, .5 - np.abs(across * count - board - .5))
-        base = colour * (tint * (.35 + .65 * gap))[:, None]
+        tint = 1 + 0.55 * fbm(tile, board * 3.7, along * 2, 3)
+        tint += 0.3 * fbm(tile, across * 40, along * 3, 2)
+        gap = smoothstep(0.0, 0.16, 0.5 - np.abs(across * count - board - 0.5))
+        base = colour * (tint * (0.35 + 0.65 * gap))[:, None]
         return shade(base, np.broadcast_to(normal, base.shape), np.ones(len(u)))
+
     return paint
 
 
 def window(u, v):
     """A paint function: four lit panes behind a dark cross, brighter in the middle."""
-    bars = np.minimum.reduce([np.abs(u - .5), np.abs(v - .5), u, 1 - u, v, 1 - v])
-    glow = 1.15 - 1.1 * ((u - .5) ** 2 + (v - .4) ** 2)
-    return mix(np.array([.03, .02, .015]), LAMP * glow[:, None], smoothstep(.03, .06, bars))
+    bars = np.minimum.reduce([np.abs(u - 0.5), np.abs(v - 0.5), u, 1 - u, v, 1 - v])
+    glow = 1.15 - 1.1 * ((u - 0.5) ** 2 + (v - 0.4) ** 2)
+    return mix(np.array([0.03, 0.02, 0.015]), LAMP * glow[:, None], smoothstep(0.03, 0.06, bars))
 
 
 class Place(NamedTuple):
@@ -74,15 +77,18 @@ def cabin(view, picture, tile, where):
         size = wide, peak / 14, deep - 2 * inset
         box(view, picture, tile, where, (0, rise, inset), size, WOOD, 1)
     roof(view, picture, tile, where, wide, deep, wall, peak)
-    for corner, side in [((1.3, 1.0, -.06), (1.7, 0, 0)), ((6.4, 1.0, -.06), (1.7, 0, 0)),
-                         ((-.06, 1.0, 4.2), (0, 0, -1.7))]:
+    for corner, side in [
+        ((1.3, 1.0, -0.06), (1.7, 0, 0)),
+        ((6.4, 1.0, -0.06), (1.7, 0, 0)),
+        ((-0.06, 1.0, 4.2), (0, 0, -1.7)),
+    ]:
         start, across = where.point(*corner), where.vector(*side)
         panel(view, picture, start, across, np.array([0, 1.5, 0]), window)
-    box(view, picture, tile, where, (4.1, 0, -.08), (1.2, 2.3, .05), np.array([.10, .05, .035]), 1)
+    box(view, picture, tile, where, (4.1, 0, -0.08), (1.2, 2.3, 0.05), np.array([0.10, 0.05, 0.035]), 1)
     box(view, picture, tile, where, (6.8, wall + 1.5, 2.2), (1.0, 3.1, 1.0), STONE * 1.4, 10)
 
 
-def roof(view, picture, tile, where, wide, deep, wall, peak, eave=.8):
+def roof(view, picture, tile, where, wide, deep, wall, peak, eave=0.8):
     """Two shingled slopes that overhang the walls, and the pale boards along their edges."""
     drop = peak * eave / (deep / 2)
     for near in (1, -1):
@@ -91,7 +97,7 @@ def roof(view, picture, tile, where, wide, deep, wall, peak, eave=.8):
         slope = where.vector(0, peak + drop, near * (deep / 2 + eave))
         normal = where.vector(0, deep / 2, -near * peak) / np.hypot(deep / 2, peak)
         panel(view, picture, foot, along, slope, boards(tile, ROOF, normal, 11))
-        edge = np.array([0, .24, 0])
+        edge = np.array([0, 0.24, 0])
         for side, out in [(along, where.vector(0, 0, -near)), (slope, where.vector(-1, 0, 0))]:
             panel(view, picture, foot - edge, side, edge, boards(tile, TRIM, out, 1))
 
@@ -100,8 +106,8 @@ def jetty(view, picture, tile, where):
     """A plank jetty on posts, 15 m along the local x axis from its end at the corner."""
     for post in range(6):
         for side in (0, 1.6):
-            box(view, picture, tile, where, (2.8 * post, -.3, side), (.24, 1.7, .24), WOOD * .8, 1)
-    box(view, picture, tile, where, (0, .80, 0), (15, .18, 1.8), np.array([.34, .25, .17]), 40)
+            box(view, picture, tile, where, (2.8 * post, -0.3, side), (0.24, 1.7, 0.24), WOOD * 0.8, 1)
+    box(view, picture, tile, where, (0, 0.80, 0), (15, 0.18, 1.8), np.array([0.34, 0.25, 0.17]), 40)
 
 
 def boat(middle):
@@ -110,11 +116,11 @@ def boat(middle):
     `middle` (3,) is where it floats; returns points (n, 3) and their light (n, 3).
     """
     s, t = np.meshgrid(np.linspace(-1, 1, 260), np.linspace(0, 1, 60))
-    sheer = .62 + .35 * s**2
-    x, y = 2.3 * s * (.80 + .2 * t), .02 + sheer * t
-    bulge = .75 * np.sqrt(np.clip(1 - s**2, 0, 1)) * np.sqrt(t)
+    sheer = 0.62 + 0.35 * s**2
+    x, y = 2.3 * s * (0.80 + 0.2 * t), 0.02 + sheer * t
+    bulge = 0.75 * np.sqrt(np.clip(1 - s**2, 0, 1)) * np.sqrt(t)
     points = np.stack([x, y, -bulge], -1).reshape(-1, 3) + middle
-    rail = (t > .86)[..., None]
-    hull = np.where(rail, np.array([.55, .50, .42]), np.array([.22, .035, .025]))
-    normal = np.stack([s * .9, 0 * s + .1, -np.sqrt(np.clip(1 - .8 * s**2, .05, 1))], -1)
+    rail = (t > 0.86)[..., None]
+    hull = np.where(rail, np.array([0.55, 0.50, 0.42]), np.array([0.22, 0.035, 0.025]))
+    normal = np.stack([s * 0.9, 0 * s + 0.1, -np.sqrt(np.clip(1 - 0.8 * s**2, 0.05, 1))], -1)
     return points, shade(hull, normal, np.ones(s.shape)).reshape(-1, 3)

@@ -1,4 +1,5 @@
 """Mountains, hills and shores: their shape, their colours and the light on them."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -9,38 +10,42 @@ from .scene import haze
 from .sky import SKYLIGHT, SUN, SUNLIGHT
 
 # x, z, radius and height in metres of the peaks; the first is the one a viewer remembers.
-PEAKS = [(-1500, 8300, 2300, 1750), (1350, 9600, 1900, 1350), (3900, 8600, 2300, 1500),
-         (-4600, 9000, 2000, 1500), (300, 12500, 3000, 1300)]
-HILLS = [(-1500, 2900, 900, 420), (1750, 2700, 1000, 520), (-350, 4300, 1100, 260),
-         (700, 4700, 900, 330)]
+PEAKS = [
+    (-1500, 8300, 2300, 1750),
+    (1350, 9600, 1900, 1350),
+    (3900, 8600, 2300, 1500),
+    (-4600, 9000, 2000, 1500),
+    (300, 12500, 3000, 1300),
+]
+HILLS = [(-1500, 2900, 900, 420), (1750, 2700, 1000, 520), (-350, 4300, 1100, 260), (700, 4700, 900, 330)]
 
 
 def bumps(places, x, z):
     """The highest of several smooth bumps (x, z, radius, height) at each point."""
-    return np.max([h * np.exp(-((x - px)**2 + (z - pz)**2) / r**2) for px, pz, r, h in places], 0)
+    return np.max([h * np.exp(-((x - px) ** 2 + (z - pz) ** 2) / r**2) for px, pz, r, h in places], 0)
 
 
 def shore(tile, x, z):
     """The near banks: a spit on the right for the cabin, and boulders in front of us."""
     rough = fbm(tile, x / 30, z / 30, 6)
-    spit = 1.25 - ((x - 66) / 56)**2 - ((z - 134) / 27)**2 + .35 * rough
-    bank = 1.0 - ((x + 27) / 15)**2 - ((z - 44) / 7)**2 + .5 * fbm(tile, x / 6, z / 6, 3)
-    lumps = sample(tile, x / 2.6, z / 2.6) + .15 * sample(tile, x * 1.3, z * 1.3)
-    lumps = np.clip(lumps - .05, 0, 1)
-    boulders = 1.3 * np.sqrt(lumps) + .10 * fbm(tile, x * 1.5, z * 1.5, 3) * (lumps > 0)
-    near = smoothstep(-.25, .0, bank) * (boulders - .25) + .5 * np.clip(bank, -1, .6)
-    return np.maximum(np.minimum(spit, .9) * 3.4 + .5 * rough * (spit > 0), near)
+    spit = 1.25 - ((x - 66) / 56) ** 2 - ((z - 134) / 27) ** 2 + 0.35 * rough
+    bank = 1.0 - ((x + 27) / 15) ** 2 - ((z - 44) / 7) ** 2 + 0.5 * fbm(tile, x / 6, z / 6, 3)
+    lumps = sample(tile, x / 2.6, z / 2.6) + 0.15 * sample(tile, x * 1.3, z * 1.3)
+    lumps = np.clip(lumps - 0.05, 0, 1)
+    boulders = 1.3 * np.sqrt(lumps) + 0.10 * fbm(tile, x * 1.5, z * 1.5, 3) * (lumps > 0)
+    near = smoothstep(-0.25, 0.0, bank) * (boulders - 0.25) + 0.5 * np.clip(bank, -1, 0.6)
+    return np.maximum(np.minimum(spit, 0.9) * 3.4 + 0.5 * rough * (spit > 0), near)
 
 
 def ground(tile, x, z):
     """Height of the land over the lake, metres, below 0 where there is water."""
     warp = 320 * fbm(tile, x / 1900, z / 1900, 3)
     land = bumps(PEAKS, x + warp, z + warp)
-    crags = ridged(tile, (x + warp) / 2300 + .3, (z - warp) / 2300, 10, .5)
-    peaks = land * (.42 + .50 * crags) + 60 * fbm(tile, x / 500, z / 500, 5)
-    hills = bumps(HILLS, x + .4 * warp, z) * (.8 + .5 * fbm(tile, x / 900, z / 900, 7))
+    crags = ridged(tile, (x + warp) / 2300 + 0.3, (z - warp) / 2300, 10, 0.5)
+    peaks = land * (0.42 + 0.50 * crags) + 60 * fbm(tile, x / 500, z / 500, 5)
+    hills = bumps(HILLS, x + 0.4 * warp, z) * (0.8 + 0.5 * fbm(tile, x / 900, z / 900, 7))
     coast = z - 1900 - 500 * fbm(tile, x / 1400, 0 * z + 3.3, 4) + 220 * np.cos(x / 420)
-    rise = np.clip(coast * .05, -6, 90)
+    rise = np.clip(coast * 0.05, -6, 90)
     inland = np.maximum(hills, 0) + peaks * smoothstep(4200, 7000, z)
     far = rise + inland * smoothstep(0, 900, coast)
     return np.where(z < 400, shore(tile, x, z), far)
@@ -57,8 +62,14 @@ class Land(NamedTuple):
 
 def distances():
     """Where to cut the land: finer than a pixel is tall wherever there is land to see."""
-    spans = [(33, 60, 260), (60, 200, 320), (1250, 2000, 120), (2000, 4500, 750),
-             (4500, 11000, 1700), (11000, 20000, 250)]
+    spans = [
+        (33, 60, 260),
+        (60, 200, 320),
+        (1250, 2000, 120),
+        (2000, 4500, 750),
+        (4500, 11000, 1700),
+        (11000, 20000, 250),
+    ]
     return np.concatenate([np.geomspace(a, b, n, endpoint=False) for a, b, n in spans])
 
 
@@ -71,9 +82,15 @@ def shadows(tile, x, z):
     bearing = np.array([SUN[0], SUN[2]]) / np.hypot(SUN[0], SUN[2])
     rise = SUN[1] / np.hypot(SUN[0], SUN[2])
     s, t = np.arange(-9000, 9000, 20.0), np.arange(-500, 14500, 20.0)
-    height = np.concatenate([ground(tile, s[:, None] * bearing[0] - part * bearing[1],
-                                    s[:, None] * bearing[1] + part * bearing[0])
-                             for part in np.array_split(t[None], 8, 1)], 1)
+    height = np.concatenate(
+        [
+            ground(
+                tile, s[:, None] * bearing[0] - part * bearing[1], s[:, None] * bearing[1] + part * bearing[0]
+            )
+            for part in np.array_split(t[None], 8, 1)
+        ],
+        1,
+    )
     key = height - s[:, None] * rise
     above = np.maximum.accumulate(key[::-1])[::-1] - key
     i = (x * bearing[0] + z * bearing[1] - s[0]) / 20
@@ -86,25 +103,25 @@ def surface(tile, x, z, height, flat):
     """Colour of the ground, (..., 3) linear; `flat` is the upward part of its normal."""
     patch = fbm(tile, x / 260, z / 260, 4)
     strata = sample(tile, height / 42 + patch, x / 900)
-    rock = mix(np.array([.13, .115, .11]), np.array([.27, .225, .19]), .5 + .5 * strata)
-    dry = smoothstep(-.3, .6, patch)
-    wood = mix(np.array([.020, .034, .016]), np.array([.065, .070, .022]), dry)
-    meadow = mix(np.array([.12, .11, .035]), np.array([.23, .15, .05]), dry)
-    snow = np.array([.86, .88, .92])
-    grown = smoothstep(.42, .62, flat + .2 * patch) * smoothstep(640, 420, height + 120 * patch)
+    rock = mix(np.array([0.13, 0.115, 0.11]), np.array([0.27, 0.225, 0.19]), 0.5 + 0.5 * strata)
+    dry = smoothstep(-0.3, 0.6, patch)
+    wood = mix(np.array([0.020, 0.034, 0.016]), np.array([0.065, 0.070, 0.022]), dry)
+    meadow = mix(np.array([0.12, 0.11, 0.035]), np.array([0.23, 0.15, 0.05]), dry)
+    snow = np.array([0.86, 0.88, 0.92])
+    grown = smoothstep(0.42, 0.62, flat + 0.2 * patch) * smoothstep(640, 420, height + 120 * patch)
     colour = mix(rock, wood, grown)
     near = smoothstep(600, 400, z) * smoothstep(60, 100, z)  # the spit
-    colour = mix(colour, meadow, near * smoothstep(.75, .95, flat) * smoothstep(.7, 1.6, height))
-    pebbles = np.array([.20, .18, .155]) * (1 + .8 * sample(tile, x * 2, z * 2))[..., None]
-    colour = mix(colour, pebbles, near * smoothstep(.75, .35, height + .25 * patch))
+    colour = mix(colour, meadow, near * smoothstep(0.75, 0.95, flat) * smoothstep(0.7, 1.6, height))
+    pebbles = np.array([0.20, 0.18, 0.155]) * (1 + 0.8 * sample(tile, x * 2, z * 2))[..., None]
+    colour = mix(colour, pebbles, near * smoothstep(0.75, 0.35, height + 0.25 * patch))
     line = smoothstep(620, 1000, height + 260 * patch)
-    return mix(colour, snow, line * smoothstep(.44, .62, flat + .16 * patch + .10 * line))
+    return mix(colour, snow, line * smoothstep(0.44, 0.62, flat + 0.16 * patch + 0.10 * line))
 
 
 def shade(colour, normal, sun):
     """Light sent on by a matt surface: (..., 3) colour, (..., 3) normal, (...) sunlit part."""
     facing = np.clip(normal @ SUN, 0, 1) * sun
-    return colour * (SUNLIGHT * facing[..., None] + SKYLIGHT * (.45 + .55 * normal[..., 1:2]))
+    return colour * (SUNLIGHT * facing[..., None] + SKYLIGHT * (0.45 + 0.55 * normal[..., 1:2]))
 
 
 def survey(tile, across):

@@ -1,4 +1,5 @@
-"""Render both sample pictures: ``python -m nnstyle.samples.render [FOLDER]``."""
+"""Render both sample pictures: ``python -m lessons.scenes.render [FOLDER]``."""
+
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +10,7 @@ from PIL import Image
 from .landscape import render_landscape
 from .painting import render_painting
 
+SAMPLES = Path(__file__).parents[2] / "nnstyle" / "samples"
 LIMIT = 295_000  # bytes a picture, so that the package stays small
 
 
@@ -33,11 +35,10 @@ def to_jpeg(image):
 
 
 def main():
-    """Write content.jpg and style.jpg into the folder given, or beside this script."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    """Write content.jpg and style.jpg into the folder given, or into the package."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES
     folder.mkdir(parents=True, exist_ok=True)
-    for name, render, width in [("content", render_landscape, 1024),
-                                ("style", render_painting, 960)]:
+    for name, render, width in [("content", render_landscape, 1024), ("style", render_painting, 960)]:
         data = to_jpeg(to_image(render(), width))
         (folder / f"{name}.jpg").write_bytes(data)
         print(f"{folder / name}.jpg: {len(data)} bytes")

@@ -1,0 +1,1 @@
+"""The scripts that draw the two sample pictures: ``python -m lessons.scenes.render``."""

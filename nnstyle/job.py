@@ -1,0 +1,197 @@
+"""A job is everything that decides a picture, checked: what `nnstyle.run` takes."""
+
+import dataclasses
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .network import LAYERS, layers_of
+from .objective import Term, paper_terms, weights_by_name
+from .pictures import load_image, pictures_in, resize
+from .settings import Settings
+from .styles import Style, as_styles
+from .weights import Weights, load_weights
+from .weights.known import KNOWN
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One painting to be made. It can be pickled, and run elsewhere.
+
+    Attributes
+    ----------
+    content : uint8 array, shape (H, W, 3), RGB
+        The photograph, at the size of the picture.
+    styles : tuple of Style
+        Their images are uint8 arrays of that size as well.
+    weights : Weights
+        The network, as its file has it: it is rescaled by `nnstyle.run`.
+    settings : Settings
+        With beta and the layer weights decided. The optimizer may be left to the device.
+    terms : tuple of Term
+        Losses beside the paper's.
+    content_name, style_names : str, tuple of str
+        File names of the pictures, "" where there was no file.
+    """
+
+    content: np.ndarray
+    styles: tuple[Style, ...]
+    weights: Weights
+    settings: Settings
+    terms: tuple[Term, ...] = ()
+    content_name: str = ""
+    style_names: tuple[str, ...] = ("",)
+
+    def describe(self, settings: Settings | None = None) -> dict[str, Any]:
+        """The job without its pixels, as it is stored inside a finished picture.
+
+        Parameters
+        ----------
+        settings : Settings, optional
+            In place of the job's own: those of a `Result` name the optimizer as well.
+        """
+        style = self.styles[0].image
+        described = dataclasses.asdict(settings or self.settings)
+        if self.settings.rescale_over is not None:
+            described["rescale_over"] = file_name(self.settings.rescale_over)
+        return described | {
+            "content": self.content_name,
+            "content_sha256": digest(self.content),
+            "style": self.style_names[0],
+            "style_sha256": digest(style),
+            "weights": self.weights.name,
+            "weights_sha256": self.weights.sha256,
+        }
+
+
+def digest(pixels: np.ndarray) -> str:
+    """SHA-256 of a picture's pixels, as hexadecimal digits."""
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+def prepare(
+    content: Any,
+    styles: Any,
+    weights: Any = "pocket",
+    settings: Settings | None = None,
+    terms: Sequence[Term] = (),
+    progress: bool = False,
+    **options: Any,
+) -> Job:
+    """Check everything that was given, and make a job of it.
+
+    What is wrong with pictures and settings is found before a network is downloaded, and nothing is
+    computed.
+
+    Parameters
+    ----------
+    content : path, PIL image, or array
+        The photograph, as for `nnstyle.pictures.load_image`.
+    styles : path, PIL image, array, or Style; or a list with one of them
+        The painting.
+    weights : "pocket", "vgg19", "vgg16", path, or Weights
+        The network, as for `nnstyle.load_weights`.
+    settings : Settings, optional
+    terms : sequence of Term, optional
+        Losses of your own, added to the paper's.
+    progress : bool
+        Whether a download may show a bar on standard error.
+    **options
+        Fields of `Settings`, in place of `settings`: ``size=256`` and so on.
+
+    Returns
+    -------
+    Job
+
+    Raises
+    ------
+    InputError
+        For anything given that cannot be used.
+    """
+    if settings is not None and options:
+        raise InputError("give either settings or single options, not both")
+    settings = settings or Settings(**options)
+    style = as_styles(styles)[0]
+    content_image, style_image = (
+        load_for_all_scales(picture, settings) for picture in (content, style.image)
+    )
+    if settings.rescale_over is not None:
+        pictures_in(settings.rescale_over)
+    terms = check_terms(terms)
+    # How a network weights its layers makes no difference to this check.
+    check_objective(settings.decided(None, *content_image.shape[:2]), terms)
+    if isinstance(weights, str) and weights in KNOWN:
+        check_layers(LAYERS[weights[:5]], settings, terms)
+    loaded = weights if isinstance(weights, Weights) else load_weights(weights, progress)
+    settings = settings.decided(loaded, *content_image.shape[:2])
+    check_layers(layers_of(loaded), settings, terms)
+    return Job(
+        content_image,
+        (dataclasses.replace(style, image=style_image),),
+        loaded,
+        settings,
+        terms,
+        file_name(content),
+        (file_name(style.image),),
+    )
+
+
+def load_for_all_scales(picture: Any, settings: Settings) -> np.ndarray:
+    """A picture at the full size, found large enough for every scale."""
+    image = resize(load_image(picture), settings.size)
+    for scale in settings.each_scale():
+        resize(image, scale.size)
+    return image
+
+
+def check_terms(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """The terms as a tuple; raise InputError unless they can be terms of an objective."""
+    try:
+        terms = tuple(terms)
+    except TypeError:
+        raise InputError(f"terms must be a list of terms, not {terms!r:.100}") from None
+    for term in terms:
+        missing = {"name", "weight", "layer_weight", "layer", "target"} - set(dir(term))
+        if missing or not callable(term) or isinstance(term, type):
+            raise InputError(f"{term!r:.100} is no term: derive its class from nnstyle.Term")
+        if term.target not in ("content", "style", None):
+            raise InputError(
+                f"the target of {term.name!r} must be content, style or None, not {term.target!r}"
+            )
+        for weight in (term.weight, term.layer_weight):
+            if not isinstance(weight, Real) or not math.isfinite(weight):
+                raise InputError(f"the weights of {term.name!r} must be finite numbers, not {weight!r}")
+    return terms
+
+
+def check_objective(settings: Settings, terms: Sequence[Term]) -> None:
+    """Raise InputError if nothing is to be optimized, or if terms of one name differ in weight."""
+    own = [term for term in terms if term.weight * term.layer_weight]
+    paper = paper_terms(settings)
+    if not own and not any(term.target for term in paper):
+        raise InputError("alpha and beta (or all layer weights) are 0: there is nothing to optimize")
+    try:
+        weights_by_name([*paper, *own])
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def check_layers(known: Sequence[str], settings: Settings, terms: Sequence[Term]) -> None:
+    """Raise InputError for a layer that the network does not have."""
+    own = [term.layer for term in terms if term.layer is not None]
+    for name in (*settings.content_layers, *settings.style_layers, *own):
+        if name not in known:
+            raise InputError(f"layer {name!r} is unknown: this network has {', '.join(known)}")
+
+
+def file_name(source: Any) -> str:
+    """The name of the file that a picture comes from, without its folder."""
+    return Path(os.fsdecode(source)).name if isinstance(source, (str, os.PathLike)) else ""

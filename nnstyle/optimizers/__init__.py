@@ -1,0 +1,25 @@
+"""Optimizers: functions that lower an objective, starting from an image.
+
+All of them have one signature::
+
+    minimize(objective, start, iterations, bounds=None, callback=None, memory=None) -> (image, reason)
+
+`scipy_lbfgsb.minimize` describes it. An optimizer of your own needs a line in `OPTIMIZERS`, and is then
+a value of the setting ``optimizer``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from . import lbfgs, scipy_lbfgsb
+
+OPTIMIZERS: dict[str, Callable[..., tuple[Any, str]]] = {
+    "lbfgs": scipy_lbfgsb.minimize,
+    "lbfgs-nnstyle": lbfgs.minimize,
+}
+# Those that work on NumPy arrays only, and in float64.
+ON_HOST = ("lbfgs",)
+# Those that keep pixels within bounds.
+BOUNDED = ("lbfgs",)
+
+__all__ = ["BOUNDED", "ON_HOST", "OPTIMIZERS", "lbfgs", "scipy_lbfgsb"]

@@ -1,1 +1,0 @@
-"""Two pictures to try the program with, and the scripts that render them."""

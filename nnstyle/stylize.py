@@ -1,0 +1,468 @@
+"""Style transfer: from pictures to a job (`prepare`), from a job to a picture (`run`), or both at once."""
+
+import copy
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import pictures
+from .arrays import Array, to_host
+from .checkpoint import State
+from .engine import Engine, devices
+from .errors import InputError
+from .job import Job, prepare
+from .network import Network
+from .objective import Objective, Term, paper_terms, set_targets
+from .optimizers import ON_HOST, OPTIMIZERS
+from .settings import Settings
+from .weights import Weights, rescale
+
+
+@dataclass(frozen=True)
+class Record:
+    """The losses after one iteration.
+
+    Attributes
+    ----------
+    iteration : int
+        Counted from 1, over all scales.
+    size : int
+        Long edge of the picture at this scale, px. Losses of different scales cannot be compared.
+    total : float
+        Equation (7): ``alpha content + beta style + tv_weight total variation``, with beta as it is
+        at this scale, and your own terms.
+    losses : dict of str to float
+        By the terms' names, not weighted: "content" is equation (1), "style" equation (5).
+    seconds : float
+        Since the optimization began.
+    """
+
+    iteration: int
+    size: int
+    total: float
+    losses: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """What a callback gets after each iteration.
+
+    Attributes
+    ----------
+    record : Record
+    """
+
+    record: Record
+    _image: Callable[[], np.ndarray]
+    _state: Callable[[], State]
+
+    def image(self) -> np.ndarray:
+        """The picture so far: uint8 (h, w, 3), RGB, at the size of its scale. Made when asked for."""
+        return self._image()
+
+    def state(self) -> State:
+        """All that another run needs to go on from here."""
+        return self._state()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A picture, and how it came about.
+
+    Attributes
+    ----------
+    image : uint8 array, shape (H, W, 3), RGB
+    losses : list of Record, one for each iteration
+    settings : Settings
+        With the beta, the layer weights and the optimizer that were used.
+    reason : str
+        Why the optimization ended, at the last scale.
+    """
+
+    image: np.ndarray
+    losses: list[Record]
+    settings: Settings
+    reason: str
+
+
+Callback = Callable[[Event], object]
+
+OTHER_STATE = "the state to resume from belongs to another job, or to a finished one"
+
+
+def stylize(
+    content: Any,
+    style: Any,
+    weights: Any = "pocket",
+    callback: Callback | None = None,
+    *,
+    terms: Sequence[Term] = (),
+    device: Any = "cpu",
+    threads: int | None = None,
+    low_memory: bool | None = None,
+    size: int = Settings.size,
+    iterations: int = Settings.iterations,
+    scales: int = Settings.scales,
+    init: str = Settings.init,
+    seed: int = Settings.seed,
+    optimizer: str | None = Settings.optimizer,
+    bounded: bool = Settings.bounded,
+    alpha: float = Settings.alpha,
+    beta: float | None = Settings.beta,
+    tv_weight: float = Settings.tv_weight,
+    content_layers: str | Sequence[str] = Settings.content_layers,
+    style_layers: str | Sequence[str] = Settings.style_layers,
+    layer_weights: Sequence[float] | None = Settings.layer_weights,
+    rescale: bool = Settings.rescale,
+    rescale_over: str | None = Settings.rescale_over,
+    pooling: str = Settings.pooling,
+) -> Result:
+    """Paint the content of one picture in the style of another (lesson 11).
+
+    Parameters
+    ----------
+    content : path, PIL image, or array
+        The photograph, as for `nnstyle.pictures.load_image`.
+    style : path, PIL image, array, or Style; or a list with one of them
+        The painting.
+    weights : "pocket", "vgg19", "vgg16", path, or Weights
+        The network, as for `nnstyle.load_weights`.
+    callback : callable, optional
+        Called after each iteration with an `Event`. If it returns a true value, the work stops, and
+        the picture is the one it just saw.
+    terms : sequence of Term, optional
+        Losses of your own, added to the paper's. At the smaller of several scales, the weight of a term
+        that compares with the style image shrinks with the number of pixels, as beta does.
+    device : "cpu", "auto", "cuda", "cuda:1" and so on
+        Where to compute; "auto" takes a GPU if CuPy sees one.
+    threads : int, optional
+        How many processor threads to use: by default one for each core that this process may use.
+        Results do not depend on it.
+    low_memory : bool, optional
+        Keep nothing in memory that can be computed again: less memory, about twice the time. By default
+        only where memory is short, with a note.
+    size, iterations, scales, init, seed, optimizer, bounded, alpha, beta, tv_weight, content_layers, \
+style_layers, layer_weights, rescale, rescale_over, pooling
+        The fields of `Settings`, which describes them.
+
+    Returns
+    -------
+    Result
+        The same input gives the same picture, bit for bit, on one machine's processor.
+
+    Raises
+    ------
+    InputError
+        For anything given that cannot be used.
+    NotFiniteError
+        If the loss becomes NaN or infinite.
+    GpuError
+        If a GPU fails.
+
+    Notes
+    -----
+    An exception that ends the work after its first iteration (one of these, `MemoryError`, `KeyboardInterrupt`,
+    or one raised by the callback) has the unfinished picture as its attribute ``result``, a `Result`.
+    """
+    settings = Settings(
+        size=size,
+        iterations=iterations,
+        scales=scales,
+        init=init,
+        seed=seed,
+        optimizer=optimizer,
+        bounded=bounded,
+        alpha=alpha,
+        beta=beta,
+        tv_weight=tv_weight,
+        content_layers=content_layers,  # type: ignore[arg-type]  # any sequence: Settings makes it a tuple
+        style_layers=style_layers,  # type: ignore[arg-type]
+        layer_weights=layer_weights,  # type: ignore[arg-type]
+        rescale=rescale,
+        rescale_over=rescale_over,
+        pooling=pooling,
+    )
+    device = devices.find(device)
+    Engine(device, threads, False if low_memory is None else low_memory)  # checks them before a download
+    job = prepare(content, style, weights, settings, terms)
+    with engine_for(job, device, threads, low_memory) as engine:
+        return run(job, engine, callback)
+
+
+def engine_for(
+    job: Job, device: Any = "cpu", threads: int | None = None, low_memory: bool | None = None
+) -> Engine:
+    """An engine that suits a job.
+
+    Parameters
+    ----------
+    job : Job
+    device, threads : as for `Engine`
+    low_memory : bool, optional
+        By default true where the device has too little free memory, with a note.
+    """
+    device = devices.find(device)
+    if low_memory is None:
+        with device.failures():
+            low_memory = device.is_memory_short(job.weights, *job.content.shape[:2])
+    return Engine(device, threads, low_memory)
+
+
+def run(
+    job: Job, engine: Engine | None = None, callback: Callback | None = None, resume: State | None = None
+) -> Result:
+    """Paint a job.
+
+    Parameters
+    ----------
+    job : Job
+        From `prepare`.
+    engine : Engine, optional
+        What computes; by default one on the processor, for this job alone.
+    callback : callable, optional
+        As for `stylize`.
+    resume : State, optional
+        Of an earlier run of the same job: go on from there.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        If the state to resume from belongs to another job.
+    NotFiniteError, GpuError
+        As `stylize`, which also says what exceptions carry.
+    """
+    engine = engine or engine_for(job)
+    with engine:
+        return _Run(job, engine, callback, resume).paint()
+
+
+class _Run:
+    """A job while it is being painted: scale after scale, each from the result of the one before."""
+
+    def __init__(self, job: Job, engine: Engine, callback: Callback | None, resume: State | None):
+        self.job, self.engine, self.callback, self.resume = job, engine, callback, resume
+        settings = job.settings
+        self.optimizer = settings.optimizer or ("lbfgs" if settings.bounded else engine.device.optimizer)
+        self.settings = replace(settings, optimizer=self.optimizer)
+        self.records: list[Record] = list(resume.records) if resume else []
+        self.latest: Event | None = None
+        self.callback_error: BaseException | None = None
+        self.stopped = False
+        self.check_resume()
+
+    def paint(self) -> Result:
+        """Paint all scales. An exception that ends the work takes the unfinished picture along."""
+        try:
+            with self.engine.device.failures():
+                return self.paint_scales(self.network_weights())
+        except BaseException as error:  # Ctrl-C as well
+            # What the callback raised is never the device's failure, though it may look like one.
+            original = self.callback_error or error
+            self.attach_result(original)
+            if original is error:
+                raise
+            raise original from original.__cause__
+
+    def paint_scales(self, weights: Weights) -> Result:
+        """Paint from the smallest scale to the full size."""
+        preprocessing = weights.preprocessing
+        self.began = time.perf_counter() - (self.records[-1].seconds if self.records else 0)
+        painted: tuple[np.ndarray, np.ndarray] | None = None  # what a scale ended and began with
+        planned, reason = 0, ""
+        for index, scale in enumerate(self.settings.each_scale()):
+            planned += scale.iterations
+            if self.resume and index < self.resume.scale:
+                continue
+            content, style = (
+                pictures.resize(p, scale.size) for p in (self.job.content, self.job.styles[0].image)
+            )
+            initial = initial_image(content, style, scale)
+            content, style, initial = (
+                pictures.preprocess(picture, preprocessing) for picture in (content, style, initial)
+            )
+            start, memory = initial, None
+            if self.resume and index == self.resume.scale:
+                start, memory = self.resumed_start(self.resume, initial, planned)
+                if len(self.records) == planned:  # it was the last iteration of this scale
+                    painted = start, initial
+                    continue
+            elif painted:
+                start = next_start(*painted, initial, scale)
+            # Where a smaller scale ended early, its iterations are left for this one.
+            scale = replace(scale, iterations=planned - len(self.records))
+            image, reason = self.paint_scale(index, scale, weights, content, style, start, memory)
+            painted = image, initial
+            if self.stopped:
+                break
+        return Result(pictures.deprocess(image, preprocessing), self.records, self.settings, reason)
+
+    def paint_scale(
+        self,
+        index: int,
+        settings: Settings,
+        weights: Weights,
+        content: np.ndarray,
+        style: np.ndarray,
+        start: np.ndarray,
+        memory: list | None,
+    ) -> tuple[np.ndarray, str]:
+        """Minimize equation (7) at one scale, from preprocessed pictures; return (image, reason)."""
+        engine = self.engine
+        engine.clear()  # what an earlier scale needed
+        bounds = pictures.pixel_range(weights.preprocessing) if settings.bounded else None
+        with np.errstate(over="ignore", invalid="ignore"):  # the optimizers look for themselves
+            network = Network(weights, settings.pooling, engine=engine)
+            terms = [*paper_terms(settings, engine), *self.own_terms(index)]
+            set_targets(terms, network, content, style)
+            if style.shape != content.shape:
+                engine.clear()  # free the kernels transformed for the style image's tiles
+            objective = Objective(network, terms)
+            on_host = self.optimizer in ON_HOST
+
+            def report(image: Array, loss: float, memory: list | None) -> bool:
+                self.report(index, image, loss, dict(objective.losses), memory, weights)
+                return self.stopped
+
+            if not on_host:
+                start = engine.asarray(start, np.float32)
+                memory = memory and [tuple(engine.asarray(a, np.float32) for a in step) for step in memory]
+            function = evaluated_on_host(objective) if on_host else objective
+            minimize = OPTIMIZERS[self.optimizer]
+            image, reason = minimize(function, start, settings.iterations, bounds, report, memory)
+        return to_host(image), reason
+
+    def own_terms(self, scale: int) -> list[Term]:
+        """Copies of the job's own terms, weighted for this scale; those of weight 0 are left out."""
+        terms = []
+        for term in self.job.terms:
+            if term.weight * term.layer_weight:
+                term = copy.copy(term)  # the job stays as it is
+                if term.target == "style":
+                    term.weight = term.weight / 4 ** (self.settings.scales - 1 - scale)  # as beta
+                terms.append(term)
+        return terms
+
+    def report(
+        self, scale: int, image: Array, loss: float, losses: dict, memory: list | None, weights: Weights
+    ) -> None:
+        """Record an iteration, and tell the callback."""
+        seconds = time.perf_counter() - self.began
+        record = Record(len(self.records) + 1, max(image.shape), loss, losses, seconds)
+        self.records.append(record)
+        records = tuple(self.records)
+
+        def picture() -> np.ndarray:
+            return pictures.deprocess(image, weights.preprocessing)
+
+        def state() -> State:
+            steps = memory and [tuple(to_host(array) for array in step) for step in memory]
+            return State(scale, to_host(image), steps, records)
+
+        if self.engine.device.name != "cpu":
+            pixels = picture()  # now: a GPU that fails takes its memory with it
+            self.latest = Event(record, lambda: pixels, state)
+        else:
+            self.latest = Event(record, picture, state)
+        if self.callback:
+            try:
+                self.stopped = bool(self.callback(self.latest))
+            except BaseException as error:
+                self.callback_error = error
+                raise
+
+    def network_weights(self) -> Weights:
+        """The job's network, rescaled if that is wanted."""
+        settings, weights = self.settings, self.job.weights
+        if settings.rescale_over is not None:
+            over: Sequence[Any] = pictures.pictures_in(settings.rescale_over)
+        elif settings.rescale and not weights.rescaled:
+            over = [self.job.content, self.job.styles[0].image]
+        else:
+            return weights
+        return rescale(weights, over, settings.pooling, engine=self.engine)
+
+    def check_resume(self) -> None:
+        """Raise InputError for a state that no run of this job can go on from."""
+        if self.resume and self.resume.scale >= self.settings.scales:
+            raise InputError(OTHER_STATE)
+        if self.resume and len(self.records) >= self.settings.iterations:
+            raise InputError(OTHER_STATE)
+
+    def resumed_start(
+        self, state: State, initial: np.ndarray, planned: int
+    ) -> tuple[np.ndarray, list | None]:
+        """The image and the optimizer's memory to go on from, at a scale that ends when `planned` are done."""
+        if state.image.shape != initial.shape or len(self.records) > planned:
+            raise InputError(OTHER_STATE)
+        return state.image, state.memory
+
+    def attach_result(self, error: BaseException) -> None:
+        """Let the error carry the unfinished picture, where there is one, as its ``result``."""
+        if self.latest is None:
+            return
+        if isinstance(error, MemoryError):  # the feature maps are still held by the frames that it passed
+            traceback.clear_frames(error.__traceback__)
+            self.engine.clear()
+        try:
+            image = self.latest.image()
+        except MemoryError:  # not even enough for that
+            return
+        reason = str(error) or type(error).__name__
+        error.result = Result(image, self.records, self.settings, reason)  # type: ignore[attr-defined]
+
+
+def initial_image(content: np.ndarray, style: np.ndarray, settings: Settings) -> np.ndarray:
+    """Where the optimization starts (lesson 12): pixels (H, W, 3) from 0 to 255, uint8, or float for noise.
+
+    Parameters
+    ----------
+    content, style : uint8 arrays, shape (H, W, 3)
+        The style image is cropped and scaled to the content image's size.
+    settings : Settings
+    """
+    if settings.init == "content":
+        return content
+    if settings.init == "style":
+        return pictures.fit(style, *content.shape[:2])
+    return np.random.default_rng(settings.seed).uniform(0, 255, content.shape)
+
+
+def next_start(
+    image: np.ndarray, initial: np.ndarray, larger_initial: np.ndarray, settings: Settings
+) -> np.ndarray:
+    """Where the next scale starts: what was painted so far, enlarged.
+
+    To keep the fine details of the initial image, only the difference that was painted is enlarged.
+    Noise has no details worth keeping.
+
+    Parameters
+    ----------
+    image, initial : float arrays, shape (h, w, 3)
+        The result of a scale, and the initial image at that scale.
+    larger_initial : float array, shape (H, W, 3)
+        The initial image at the next scale.
+    settings : Settings
+    """
+    height, width, _ = larger_initial.shape
+    if settings.init == "noise":
+        return pictures.enlarge(image, height, width)
+    return larger_initial + pictures.enlarge(image - initial, height, width)
+
+
+def evaluated_on_host(objective: Objective) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """An objective for an optimizer on the processor: its gradient comes back from the device."""
+
+    def evaluate(image: np.ndarray) -> tuple[float, np.ndarray]:
+        loss, gradient = objective(image)
+        return loss, to_host(gradient)
+
+    return evaluate

@@ -1,0 +1,62 @@
+"""The command line as a process, for tests."""
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from .pictures import noise
+
+SMALL = ["--size", "48", "--iterations", "3"]
+# The package is found from any folder; one thread, so that tests that run at once do not fight.
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(Path(__file__).parents[2]),
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "",
+}
+
+
+def make_pictures(folder):
+    """Write content.png (56 x 40) and style.png (44 x 60), smooth enough to be painted."""
+    for name, shape, size in (("content.png", (5, 7), (56, 40)), ("style.png", (6, 4), (44, 60))):
+        Image.fromarray(noise(*shape)).resize(size, Image.Resampling.BICUBIC).save(folder / name)
+
+
+def run(folder, *arguments, **environment):
+    """Run to the end, in a folder."""
+    return subprocess.run(
+        command(arguments),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | environment,
+        timeout=60,
+    )
+
+
+def start(folder, *arguments, stderr=subprocess.PIPE):
+    """Start in a folder, to be watched and interrupted."""
+    return subprocess.Popen(
+        command(arguments),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env=ENVIRONMENT,
+        # Where the tests run in the background, a shell has them, and what they start, ignore Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def command(arguments):
+    """The words of a command line."""
+    return [sys.executable, "-m", "nnstyle", *map(str, arguments)]
+
+
+def files(folder):
+    """Everything in a folder: {name: content}."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

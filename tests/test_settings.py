@@ -1,0 +1,125 @@
+"""Settings: what they take, what they refuse, and that each is described in one place."""
+
+import dataclasses
+import inspect
+import json
+
+import numpy as np
+import pytest
+
+from nnstyle import InputError, Settings, stylize
+from tests.support.tiny import tiny_weights
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"size": 31}, "size must be a whole number, at least 32"),
+        ({"size": 64.5}, "size must be a whole number"),
+        ({"size": "64"}, "size must be a whole number, at least 32, not '64'"),
+        ({"size": True}, "size must be a whole number"),
+        ({"iterations": 0}, "iterations must be a whole number, at least 1"),
+        ({"iterations": 10**400}, "iterations must be at most 1000000"),
+        ({"iterations": None}, "iterations must be a whole number"),
+        ({"seed": -1}, "seed must be"),
+        ({"alpha": -1.0}, "alpha must be a finite number, not negative"),
+        ({"alpha": "1"}, "alpha must be a finite number, not negative, not '1'"),
+        ({"alpha": None}, "alpha must be a finite number"),
+        ({"alpha": 1j}, "alpha must be a finite number"),
+        ({"alpha": 10**400}, "alpha must be a finite number"),
+        ({"beta": float("nan")}, "beta must be a finite number"),
+        ({"beta": "1000"}, "beta must be a finite number, not negative, not '1000'"),
+        ({"tv_weight": float("inf")}, "tv_weight must be a finite number"),
+        ({"tv_weight": [0]}, "tv_weight must be a finite number"),
+        ({"layer_weights": (1, 2)}, "5 style layers need as many layer weights, not 2"),
+        ({"layer_weights": (1, 1, -1, 1, 1)}, "layer weight of conv3_1 must be"),
+        ({"layer_weights": (1, 1, float("nan"), 1, 1)}, "layer weight of conv3_1 must be"),
+        ({"layer_weights": "12345"}, "layer_weights must be numbers"),
+        ({"layer_weights": 5}, "layer_weights must be numbers"),
+        ({"layer_weights": (10**400, 1, 1, 1, 1)}, "layer_weights must be numbers|conv1_1 must be"),
+        ({"layer_weights": (1, 1, "one", 1, 1)}, "layer_weights must be numbers"),
+        ({"pooling": "avg"}, "max, average"),
+        ({"pooling": ["max"]}, "max, average"),
+        ({"style_layers": ()}, "at least one layer"),
+        ({"style_layers": 5}, "style_layers must be names of layers"),
+        ({"content_layers": ("conv4_2", "conv4_2")}, "each only once"),
+        ({"init": "black"}, "content, noise, style"),
+        ({"optimizer": "adam"}, "lbfgs, lbfgs-nnstyle, not 'adam'"),
+        ({"bounded": 1}, "bounded must be True or False"),
+        ({"rescale": "no"}, "rescale must be True or False"),
+        ({"rescale_over": 5}, "rescale_over must be the path of a folder"),
+        ({"bounded": True, "optimizer": "lbfgs-nnstyle"}, "bounded pictures need the optimizer lbfgs"),
+    ],
+)
+def test_settings_that_cannot_be_used(wrong, message):
+    with pytest.raises(InputError, match=message):
+        Settings(**wrong)
+
+
+def test_an_unknown_setting_is_a_mistake_in_the_program():
+    with pytest.raises(TypeError, match="itertions"):
+        Settings(itertions=3)
+    with pytest.raises(TypeError, match="itertions"):
+        stylize("content.png", "style.png", itertions=3)
+
+
+def test_one_layer_may_be_given_by_its_name():
+    assert Settings(content_layers="conv3_1").content_layers == ("conv3_1",)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, iter])
+def test_any_kind_of_sequence_makes_the_same_settings(kind):
+    expected = Settings(layer_weights=(1.0, 0.5, 0.0, 2.0, 1.0), content_layers=("conv3_1", "conv4_2"))
+    layers = ["conv3_1", "conv4_2"] if kind is np.array else kind(["conv3_1", "conv4_2"])
+    given = Settings(layer_weights=kind([1, 0.5, 0, 2, 1]), content_layers=layers)
+    assert given == expected and hash(given) == hash(expected)
+    assert given.layer_weights == (1, 0.5, 0, 2, 1) and type(given.layer_weights) is tuple
+    assert all(type(weight) is float for weight in given.layer_weights)
+
+
+def test_numpys_numbers_are_numbers_and_can_be_stored():
+    given = Settings(
+        size=np.int64(64),
+        iterations=np.int32(7),
+        scales=np.uint8(2),
+        seed=np.int16(3),
+        alpha=np.float32(0.5),
+        beta=np.float64(100),
+        tv_weight=np.float32(0.25),
+        layer_weights=np.ones(5, np.float32),
+    )
+    expected = Settings(
+        size=64, iterations=7, scales=2, seed=3, alpha=0.5, beta=100, tv_weight=0.25, layer_weights=(1,) * 5
+    )
+    assert given == expected and hash(given) == hash(expected)
+    assert json.loads(json.dumps(dataclasses.asdict(given)))["size"] == 64
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().size = 100
+
+
+def test_what_is_left_open_is_decided_by_the_network_and_the_picture():
+    stated = dataclasses.replace(tiny_weights(), style_layer_weights=(0.5, 0.5, 0.0, 0.0, 0.0))
+    decided = Settings().decided(stated, 40, 50)
+    assert decided.beta == 1000 * 40 * 50 and decided.layer_weights == (0.5, 0.5, 0, 0, 0)
+    assert Settings().decided(tiny_weights(), 40, 50).layer_weights == (0.2,) * 5
+    assert Settings().decided(None, 40, 50).layer_weights == (0.2,) * 5
+    assert Settings(style_layers=["conv1_1", "conv2_1"]).decided(stated, 40, 50).layer_weights == (0.5, 0.5)
+    given = Settings(beta=0.0, layer_weights=(1, 2, 3, 4, 5))
+    assert given.decided(stated, 40, 50) == given
+
+
+def test_every_setting_says_all_that_the_command_line_needs():
+    for field in dataclasses.fields(Settings):
+        assert set(field.metadata) >= {"group", "help", "options"}, field.name
+        assert field.metadata["help"] in Settings.__doc__ and f"    {field.name} : " in Settings.__doc__
+
+
+def test_stylize_has_every_setting_as_an_option_with_the_same_default_and_type():
+    options = inspect.signature(stylize).parameters
+    for field in dataclasses.fields(Settings):
+        option = options[field.name]
+        assert option.default == field.default and option.kind is inspect.Parameter.KEYWORD_ONLY
+        assert option.annotation is not inspect.Parameter.empty
