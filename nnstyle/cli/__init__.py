@@ -1,0 +1,224 @@
+"""Arguments -> job -> file. With `nnstyle.cli.progress`, the only module that prints or exits."""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..engine import Engine, devices
+from ..errors import GpuError, InputError, NotFiniteError
+from ..job import Job, prepare
+from ..notes import heard_by, note
+from ..pictures import pictures_in
+from ..pictures.saving import check_no_input_is_replaced, check_output, free_name, save_image
+from ..settings import Settings
+from ..stylize import Event, Record, Result, engine_for, run
+from ..version import __version__
+from .arguments import SAMPLE_SETTINGS, make_parser
+from .progress import Progress, say
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+OWN_PICTURES = """\
+This is the sample photograph in the style of the sample painting. For pictures of your own:
+  {command} PHOTO.jpg PAINTING.jpg -o RESULT.png
+  {command} --help"""
+NO_MEMORY = "there is not enough memory for this: choose a smaller --size"
+
+
+def command() -> None:
+    """``nnstyle`` and ``python -m nnstyle``: run `main` as a process of its own."""
+    # Pillow's warnings, of damage in pictures that can be shown all the same, would take two lines each.
+    warnings.filterwarnings("ignore", module="PIL")
+    sys.exit(main())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line in this process, in any thread.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The arguments, by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 2 for bad input or a run that failed, 130 after Ctrl-C.
+    """
+    arguments = make_parser().parse_args(argv)
+    try:
+        with heard_by(ignore if arguments.quiet else show_note):
+            return paint(arguments)
+    except (InputError, GpuError) as error:
+        complain(error)
+    except MemoryError:
+        complain(NO_MEMORY)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+    return 2
+
+
+def paint(arguments: argparse.Namespace) -> int:
+    """Check what can be checked beforehand, paint, and save the result, finished or not."""
+    is_sample = use_samples(arguments)
+    device = devices.find(arguments.device)
+    Engine(device, arguments.threads)  # checks the threads before a download
+    if device.name != "cpu":
+        note(f"computing on {device.name}, {device.title}")
+    settings = Settings(**given_settings(arguments, is_sample))
+    check_output(arguments.output)
+    check_no_input_is_replaced(arguments.output, inputs(arguments, settings))
+    job = prepare(
+        arguments.content, arguments.style, arguments.weights, settings, progress=not arguments.quiet
+    )
+    check_no_input_is_replaced(arguments.output, [job.weights.path])  # a known network's, in the cache
+    engine = engine_for(job, device, arguments.threads, arguments.low_memory)
+    try:
+        with Progress(job.settings, arguments.quiet) as progress:
+
+            def on_iteration(event: Event) -> None:
+                progress.update(event.record)
+
+            result = run(job, engine, on_iteration)
+    except (KeyboardInterrupt, NotFiniteError, MemoryError, GpuError) as error:
+        return give_up(error, arguments, job, device.name)
+    finish(result, arguments, job, device.name, is_sample)
+    return 0
+
+
+def given_settings(arguments: argparse.Namespace, is_sample: bool) -> dict:
+    """The settings that were given, by the names of the fields of `Settings`."""
+    names = [field.name for field in dataclasses.fields(Settings)]
+    given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    return (SAMPLE_SETTINGS | given) if is_sample else given
+
+
+def use_samples(arguments: argparse.Namespace) -> bool:
+    """Fill in the sample pictures if none are given; return whether that is so."""
+    is_sample = arguments.content is None
+    if is_sample:
+        arguments.content, arguments.style = str(SAMPLES / "content.jpg"), str(SAMPLES / "style.jpg")
+    elif arguments.style is None:
+        raise InputError("give two pictures, CONTENT and STYLE (or none, for the sample)")
+    return is_sample
+
+
+def inputs(arguments: argparse.Namespace, settings: Settings) -> list[str | Path]:
+    """The files that are read: the output must be none of them."""
+    files: list[str | Path] = [arguments.content, arguments.style, arguments.weights]
+    if settings.rescale_over is not None:
+        files += pictures_in(settings.rescale_over)
+    return files
+
+
+def finish(result: Result, arguments: argparse.Namespace, job: Job, device: str, is_sample: bool) -> None:
+    """Save the picture and say so."""
+    made_with = describe(job, result.settings, device)
+    message = save(result.image, arguments.output, result.losses[-1:], made_with)
+    if len(result.losses) < job.settings.iterations:
+        message += f"\nstopped after {len(result.losses)} iterations: {result.reason}"
+    if not arguments.quiet:
+        say(message + ("\n" + OWN_PICTURES.format(command=own_command()) if is_sample else ""), sys.stdout)
+
+
+def own_command() -> str:
+    """How this program was called, for a reader to type again: no environment need be active."""
+    if not sys.argv[0].endswith("__main__.py"):
+        return os.path.basename(sys.argv[0]) or "nnstyle"
+    python = Path(sys.executable)
+    inside = python.is_relative_to(Path.cwd())
+    return f"{python.relative_to(Path.cwd()) if inside else python} -m nnstyle"
+
+
+def give_up(error: BaseException, arguments: argparse.Namespace, job: Job, device: str) -> int:
+    """Save the best picture so far, if there is one, without replacing anything."""
+    result = getattr(error, "result", None)
+    if result is None:
+        if isinstance(error, NotFiniteError):
+            raise InputError(f"{error}: lower the weights")
+        if not isinstance(error, KeyboardInterrupt):
+            raise error
+        complain("interrupted before the first iteration: nothing was written")
+        return 130
+    record = result.losses[-1]
+    made_with = describe(job, result.settings, device)
+    message = save(result.image, free_name(arguments.output), [record], made_with)
+    why = NO_MEMORY if isinstance(error, MemoryError) else str(error) or "interrupted"
+    if record.size < job.settings.size:
+        why += f" at a scale of {record.size} px"
+    complain(f"{why}; the best picture so far is saved: {message}")
+    return 130 if isinstance(error, KeyboardInterrupt) else 2
+
+
+def describe(job: Job, settings: Settings, device: str) -> dict:
+    """Everything that made a picture, to be stored in its file; folders stay private."""
+    return job.describe(settings) | {"device": device, "nnstyle": __version__}
+
+
+def save(image: np.ndarray, path: str | Path, last_record: list[Record], made_with: dict) -> str:
+    """Write the picture with everything that made it inside; return a line about it."""
+    height, width = image.shape[:2]
+    message = f"{path}: {width} x {height} px"
+    for record in last_record:  # none, if there was nothing to improve
+        message += f" after {record.iteration} iterations in {record.seconds:.0f} s, loss {record.total:.4g}"
+        # Without the seconds: the same picture is the same file.
+        losses = {"iteration": record.iteration, "size": record.size, "total": record.total} | record.losses
+        made_with = made_with | {"losses": losses}
+    write(image, path, made_with)
+    return message
+
+
+def write(image: np.ndarray, path: str | Path, made_with: dict) -> None:
+    """Write the picture; if that fails, write it into the folder for temporary files."""
+    with no_interruption():
+        try:
+            save_image(image, path, made_with)
+            return
+        except OSError as error:
+            complaint = f"{path} cannot be written ({error.strerror or error})"
+        refuge = free_name(Path(tempfile.gettempdir()) / Path(path).name)
+        try:
+            save_image(image, refuge, made_with)
+        except OSError:
+            raise InputError(f"{complaint}, nor can {refuge}") from None
+        raise InputError(f"{complaint}: the picture is in {refuge}")
+
+
+@contextlib.contextmanager
+def no_interruption() -> Iterator[None]:
+    """A second Ctrl-C, while the picture is being written, must not cost it.
+
+    Signals reach the main thread only; in others there is nothing to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def complain(message: object) -> None:
+    """Print one line on standard error."""
+    say(f"nnstyle: {' '.join(str(message).split())}", sys.stderr)
+
+
+def show_note(message: str) -> None:
+    """Print a note as one line on standard error."""
+    complain(f"note: {message}")
+
+
+def ignore(message: str) -> None:
+    """Drop a note: the user wants quiet."""

@@ -1,0 +1,118 @@
+"""The command line's options, made of the fields of `nnstyle.Settings`."""
+
+import argparse
+import dataclasses
+from typing import Any, NoReturn
+
+from ..pictures.saving import FORMATS
+from ..settings import NETWORK, Settings
+from ..version import __version__
+
+DESCRIPTION = """\
+Paint a photograph in the style of a painting, as in "A Neural Algorithm of Artistic Style"
+(Gatys, Ecker and Bethge, 2015). Without CONTENT and STYLE, a sample photograph is painted in
+the style of a sample painting, small enough to be done within a minute."""
+EPILOG = """\
+The output file is written whole or not at all, and an existing one is replaced only by a
+finished picture. Ctrl-C saves the best picture so far: as OUT or, where OUT exists, beside it
+as OUT-unfinished. Bad input ends with one line and exit status 2."""
+# The sample pictures' own defaults: done within a minute on two slow cores.
+SAMPLE_SETTINGS = {"size": 320, "iterations": 64}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that complains in one line, and does not complete shortened options."""
+
+    def __init__(self, **options: Any):
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (--help shows the options)\n")
+
+
+def make_parser() -> Parser:
+    """The parser of ``nnstyle``.
+
+    Settings that were not given are missing from its result, so that their defaults stay in `Settings`.
+    """
+    parser = Parser(
+        prog="nnstyle",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32),
+    )
+    add_files(parser)
+    groups: dict[str, Any] = {}
+    for field in dataclasses.fields(Settings):
+        name = field.metadata["group"]
+        if name not in groups:
+            groups[name] = parser.add_argument_group(name)
+        add_setting(groups[name], field)
+    groups[NETWORK].add_argument(
+        "--weights",
+        default="pocket",
+        metavar="FILE",
+        help="pocket (inside the package); vgg19 or vgg16, the paper's networks, downloaded once; or a VGG file"
+        " of Keras, PyTorch, Caffe, MatConvNet, safetensors or NumPy (default: %(default)s)",
+    )
+    return parser
+
+
+def add_files(parser: Parser) -> None:
+    """Add what is read and written, what is printed, and what computes."""
+    add = parser.add_argument
+    add(
+        "content",
+        metavar="CONTENT",
+        nargs="?",
+        help="the photograph, in any common picture format; transparent parts are taken as white",
+    )
+    add("style", metavar="STYLE", nargs="?", help="the painting")
+    add(
+        "-o",
+        "--output",
+        metavar="OUT",
+        default="stylized.png",
+        help=f"the picture to write, with its settings inside: {' '.join(FORMATS)} (default: %(default)s)",
+    )
+    add("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="cpu; cuda, or cuda:1 and so on, with CuPy; auto: a GPU if there is one (default: %(default)s)",
+    )
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="how many processor threads to use (default: one for each core that this process may use)",
+    )
+    add(
+        "--low-memory",
+        action=argparse.BooleanOptionalAction,
+        help="use less memory and about twice the time (default: only where memory is short)",
+    )
+    add("--version", action="version", version=f"nnstyle {__version__}")
+
+
+def add_setting(group: Any, field: dataclasses.Field) -> None:
+    """Add the option of one field of `Settings`."""
+    flag = "--" + field.name.replace("_", "-")
+    options = dict(field.metadata["options"])
+    if field.default is True:
+        options["action"] = argparse.BooleanOptionalAction
+    text = field.metadata["help"] + default_text(field)
+    group.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), **options)
+
+
+def default_text(field: dataclasses.Field) -> str:
+    """The default of a setting, as the help shows it."""
+    default = field.metadata["shown"] or field.default
+    if default is None or default is False:
+        return ""
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    if field.name in SAMPLE_SETTINGS:
+        default = f"{default}; sample {SAMPLE_SETTINGS[field.name]}"
+    return f" (default: {default})"

@@ -1,0 +1,137 @@
+"""Memory that ends and a GPU that fails in the middle of a run: the best picture so far is saved."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nnstyle
+from lessons.strict_arrays import StrictArray
+from nnstyle import Objective, stylize
+from nnstyle.cli import main
+from nnstyle.engine import devices
+from tests.support.command import files
+from tests.support.pictures import stored_settings
+from tests.support.stand_in_cupy import StandInCupy
+
+PICTURES = ["content.png", "style.png"]
+ILLEGAL_ADDRESS = "cudaErrorIllegalAddress: an illegal memory\naccess was encountered"
+
+
+class CUDARuntimeError(RuntimeError):
+    """As CuPy's error of this name."""
+
+
+@pytest.fixture
+def cupy(folder, monkeypatch):
+    """The stand-in for CuPy that nnstyle takes for it; the current folder has two pictures."""
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("CUPY_TF32", raising=False)
+    stand_in = StandInCupy()
+    monkeypatch.setattr(devices, "import_cupy", lambda: stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def fail_after(monkeypatch):
+    """A function: after so many evaluations, `fail` is called in place of the next."""
+
+    def patch(evaluations, fail):
+        compute, count = Objective.__call__, itertools.count()
+
+        def call(self, image):
+            if next(count) == evaluations:
+                fail()
+            return compute(self, image)
+
+        monkeypatch.setattr(Objective, "__call__", call)
+
+    return patch
+
+
+def paint(*options):
+    return main([*PICTURES, "--size", "48", "--iterations", "20", "--quiet", *options])
+
+
+def end_of_memory():
+    raise MemoryError
+
+
+def new_files(folder):
+    return sorted(set(files(folder)) - {*PICTURES})
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_end_of_memory_costs_no_picture(folder, cupy, fail_after, monkeypatch, capsys, device):
+    fail_after(6, end_of_memory)
+    assert paint("--device", device) == 2
+    stdout, stderr = capsys.readouterr()
+    assert re.fullmatch(
+        r"nnstyle: there is not enough memory.*the best picture so far is saved: stylized\.png: .*\n", stderr
+    )
+    assert stdout == "" and new_files(folder) == ["stylized.png"]
+    iterations = stored_settings("stylized.png")["losses"]["iteration"]
+    assert 2 <= iterations <= 6
+    monkeypatch.undo()
+    monkeypatch.setattr(devices, "import_cupy", lambda: cupy)
+    # It is the picture of that iteration: what a run of so many iterations ends with.
+    paths = [folder / name for name in PICTURES]
+    expected = stylize(*paths, size=48, iterations=iterations, device=device).image
+    with Image.open(folder / "stylized.png") as image:
+        np.testing.assert_array_equal(np.array(image), expected)
+
+
+def test_a_gpu_that_fails_costs_no_picture(folder, cupy, fail_after, monkeypatch, capsys):
+    def fail():
+        def gone(*_):
+            raise CUDARuntimeError(ILLEGAL_ADDRESS)
+
+        monkeypatch.setattr(StrictArray, "get", gone)  # after such an error, nothing can be copied back
+        gone()
+
+    (folder / "stylized.png").write_bytes(b"old")
+    fail_after(6, fail)
+    assert paint("--device", "cuda") == 2
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(
+        "nnstyle: a stand-in failed: cudaErrorIllegalAddress: an illegal memory access was"
+    )
+    assert "the best picture so far is saved: stylized-unfinished.png" in stderr and stderr.count("\n") == 1
+    assert (folder / "stylized.png").read_bytes() == b"old"
+    assert stored_settings("stylized-unfinished.png")["losses"]["iteration"] >= 2
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [(MemoryError(), "--size"), (CUDARuntimeError(ILLEGAL_ADDRESS), "a stand-in failed: cudaError")],
+)
+def test_a_failure_before_the_first_iteration_takes_one_line(folder, cupy, fail_after, capsys, error, words):
+    def fail():
+        raise error
+
+    fail_after(0, fail)
+    assert paint("--device", "cuda") == 2
+    stderr = capsys.readouterr().err
+    assert words in stderr and stderr.startswith("nnstyle: ") and stderr.count("\n") == 1
+    assert new_files(folder) == []
+
+
+def test_a_failure_at_a_small_scale_is_said(folder, cupy, fail_after, capsys):
+    fail_after(4, end_of_memory)
+    assert paint("--size", "96", "--scales", "2", "--device", "cpu") == 2
+    assert "at a scale of 48 px; the best picture so far is saved" in capsys.readouterr().err
+    assert stored_settings("stylized.png")["losses"]["size"] == 48
+
+
+def test_an_error_of_the_program_is_not_hidden(folder, cupy, fail_after):
+    """On the processor a RuntimeError is no failure of a device: whoever mends it needs the traceback."""
+
+    def fail():
+        raise RuntimeError("a mistake")
+
+    fail_after(3, fail)
+    with pytest.raises(RuntimeError, match="a mistake") as caught:
+        paint("--device", "cpu")
+    assert not isinstance(caught.value, nnstyle.GpuError)

@@ -1,0 +1,41 @@
+"""What is shown on a terminal, here a pseudo-terminal."""
+
+import os
+import pty
+import re
+import termios
+
+from tests.support.command import SMALL, start
+
+OWN = ["content.png", "style.png", *SMALL]
+
+
+def on_terminal(folder, *arguments):
+    """Run with standard error on a pseudo-terminal: (exit status, what was shown on it, standard output)."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    with start(folder, *arguments, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # Linux's way to say that the other end is closed
+                part = b""
+            if not part:
+                break
+            shown += part
+        stdout = process.stdout.read()
+    os.close(ours)
+    return process.returncode, shown.decode(), stdout
+
+
+def test_a_bar_on_a_terminal(folder):
+    status, shown, stdout = on_terminal(folder, *OWN[:-1], "30")
+    assert status == 0 and "stylized.png" in stdout
+    assert re.search(r"\d+% ?\|.*\| *\d+/30 loss \S+ = content \S+ \+ style \S+ \[(\d+:\d+|\?) left\]", shown)
+    assert "iteration" not in shown and shown.count("\n") <= 1
+
+
+def test_quiet_prints_nothing_on_a_terminal(folder):
+    assert on_terminal(folder, *OWN, "-q") == (0, "", "")
