@@ -1,11 +1,17 @@
 """One network at one size: the figures of a line of the table."""
 
+import argparse
 import statistics
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from ..engine import Engine
+from ..errors import in_one_line
 from . import work
 from .accuracy import gradient_errors, on_host, relative_error
 from .lbfgs import EVALUATIONS_PER_ITERATION
+from .meter import Evaluation, Meter
 from .profile import profile
 
 # How far loss and gradient may be from PyTorch's, relative: in float32, and where either has TF32. PyTorch
@@ -16,11 +22,32 @@ DIFFERENCES = {False: (1e-3, 1e-2), True: (1e-2, 5e-2)}
 # 8 % from what ran after them.
 REST = 0.02
 
+# Calls a function, and returns how many seconds that took.
+Clock = Callable[[Callable[[], object]], float]
 
-def measure(network, size, arguments, workers, meter, rates):
-    """Everything that was asked for about one network at one size, as a dict."""
-    result = {"network": network, "size": size}
-    result |= measure_speed(network, size, arguments, workers, meter)
+
+def measure(
+    network: str,
+    size: int,
+    arguments: argparse.Namespace,
+    engine: Engine,
+    meter: Meter,
+    rates: dict[str, float],
+) -> dict[str, Any]:
+    """Everything that was asked for about one network at one size.
+
+    Parameters
+    ----------
+    network, size, engine : as for `nnstyle.benchmark.work.evaluation`
+    arguments : argparse.Namespace
+        Of the command.
+    meter : Meter
+        Of the engine's device.
+    rates : dict
+        What `Meter.rates` returned.
+    """
+    result: dict[str, Any] = {"network": network, "size": size}
+    result |= measure_speed(network, size, arguments, engine, meter)
     seconds, (rate, *_) = result["seconds"], rates.values()
     share = work.operations(work.make_weights(network), size) / seconds / rate
     optimizers = meter.optimizers(size)
@@ -29,57 +56,62 @@ def measure(network, size, arguments, workers, meter, rates):
         "share of products": share,
         "share of Winograd": share / work.FEWER_PRODUCTS,
         "L-BFGS-B seconds": optimizers["lbfgs"],
-        "nnstyle.lbfgs seconds": optimizers["lbfgs-device"],
+        "nnstyle.lbfgs seconds": optimizers["lbfgs-nnstyle"],
         "optimizer": chosen,
         "optimizer seconds": optimizers[chosen],
         "seconds of 300 iterations": 300 * (EVALUATIONS_PER_ITERATION * seconds + optimizers[chosen]),
     }
-    result |= meter.limits(network, size, seconds, workers, rates)
-    workers.clear()
+    result |= meter.limits(network, size, seconds, engine, rates)
+    engine.clear()
     if arguments.profile:
-        make = lambda: work.evaluation(network, size, workers, meter.device)
-        result["profile"] = dict(profile(make, arguments.rounds, meter.wait))
-        workers.clear()
+        result["profile"] = dict(
+            profile(lambda: work.evaluation(network, size, engine), engine, arguments.rounds, meter.wait)
+        )
+        engine.clear()
     if arguments.accuracy:
         try:
-            result["gradient errors"] = gradient_errors(network, size, arguments.rounds, workers, meter)
+            result["gradient errors"] = gradient_errors(network, size, arguments.rounds, engine, meter)
         except (MemoryError, RuntimeError) as error:  # PyTorch's, where float64 does not fit
             result["left out"]["error of the gradient"] = in_one_line(error)
-        workers.clear()
+        engine.clear()
     if arguments.memory:
         kinds = ("usual", "low") + (("torch",) if arguments.against_torch else ())
-        result["memory"] = meter.memory(network, size, kinds, workers)
+        result["memory"] = meter.memory(network, size, kinds, engine)
     return result
 
 
-def measure_speed(network, size, arguments, workers, meter):
+def measure_speed(
+    network: str, size: int, arguments: argparse.Namespace, engine: Engine, meter: Meter
+) -> dict[str, Any]:
     """Seconds of an evaluation here and, if asked for, in PyTorch: the fastest way of the same arithmetic."""
-    candidates = {"nnstyle": work.evaluation(network, size, workers, meter.device)}
-    clocks, left_out = {"nnstyle": meter.seconds_of}, {}
+    candidates: dict[str, Evaluation] = {"nnstyle": work.evaluation(network, size, engine)}
+    clocks: dict[str, Clock] = {"nnstyle": meter.seconds_of}
+    left_out: dict[str, str] = {}
     for name, options in meter.variants.items() if arguments.against_torch else ():
         try:
-            theirs = meter.torch_evaluation(network, size, workers, **options)
+            theirs = meter.torch_evaluation(network, size, engine, **options)
             tf32 = meter.tf32 or options.get("tf32", False)
             check_agreement({"nnstyle": candidates["nnstyle"], name: theirs}, *DIFFERENCES[tf32])
-        except Exception as error:  # noqa: BLE001 (compilers and cards fail in ways of their own)
+        except Exception as error:  # noqa: BLE001 (compilers and GPUs fail in ways of their own)
             left_out[name] = in_one_line(error)
             continue
         candidates[name], clocks[name] = theirs, meter.torch_seconds_of
     all_seconds = alternate(candidates, arguments.rounds, clocks)
     medians = {name: statistics.median(seconds) for name, seconds in all_seconds.items()}
-    result = {"all seconds": all_seconds, "seconds": medians.pop("nnstyle"), "left out": left_out}
+    result: dict[str, Any] = {
+        "all seconds": all_seconds,
+        "seconds": medians.pop("nnstyle"),
+        "left out": left_out,
+    }
     same = [medians[name] for name in medians if meter.variants[name].get("tf32", False) == meter.tf32]
     if same:
         result |= {"PyTorch seconds": min(same), "ratio": min(same) / result["seconds"]}
     return result
 
 
-def in_one_line(error):
-    """What went wrong, without line ends, and not all of a long story."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def check_agreement(candidates, loss_difference=1e-3, gradient_difference=1e-2):
+def check_agreement(
+    candidates: dict[str, Evaluation], loss_difference: float = 1e-3, gradient_difference: float = 1e-2
+) -> None:
     """Raise AssertionError unless all compute the same: else their times could not be compared."""
     (loss, gradient), *others = (evaluate() for evaluate in candidates.values())
     gradient = on_host(gradient)
@@ -91,7 +123,11 @@ def check_agreement(candidates, loss_difference=1e-3, gradient_difference=1e-2):
             )
 
 
-def alternate(candidates, rounds, clocks=None):
+def alternate(
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int,
+    clocks: Mapping[str, Clock] | None = None,
+) -> dict[str, list[float]]:
     """Seconds of each candidate, taken in turn so that a busy moment meets them all.
 
     Parameters
@@ -103,7 +139,7 @@ def alternate(candidates, rounds, clocks=None):
     """
     for evaluate in candidates.values():
         evaluate()  # what is done once
-    seconds = {name: [] for name in candidates}
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, evaluate in candidates.items():
             time.sleep(REST)

@@ -1,15 +1,21 @@
 """What a device cannot be faster than: lesson 13's two limits, for one operation after the other."""
 
 import math
+from collections.abc import Mapping
 
+import numpy as np
+
+from ..engine.winograd_1d import F_6_3
 from ..network import layers_of
-from ..winograd_1d import SIX
 
-N, TILE = SIX.n, SIX.tile
+N, TILE = F_6_3.n, F_6_3.tile
 FLOAT = 4  # bytes
 
+# Operations, and bytes read and written.
+Step = tuple[int, int]
 
-def direct(height, width, c_in, c_out):
+
+def direct(height: int, width: int, c_in: int, c_out: int) -> list[Step]:
     """The one step of a 3x3 convolution done plainly, as [(operations, bytes)].
 
     With M = H W positions, C channels in and K out: ``2 * 9 M C K`` operations (a product and a
@@ -20,8 +26,8 @@ def direct(height, width, c_in, c_out):
     return [(18 * positions * c_in * c_out, FLOAT * numbers)]
 
 
-def winograd(height, width, c_in, c_out):
-    """The steps of `nnstyle.winograd_whole`, as [(operations, bytes)]: each reads and writes memory.
+def winograd(height: int, width: int, c_in: int, c_out: int) -> list[Step]:
+    """The steps of `nnstyle.engine.winograd_whole`, as [(operations, bytes)]: each reads and writes memory.
 
     With T = ceil(H / 6) ceil(W / 6) tiles, C channels in and K out, a matrix (m, n) applied to n rows
     of p numbers takes ``2 m n p`` operations, reads ``n p`` numbers and writes ``m p``::
@@ -35,7 +41,7 @@ def winograd(height, width, c_in, c_out):
     """
     tiles, points = math.ceil(height / TILE) * math.ceil(width / TILE), N * N
     positions, x, y = height * width, tiles * c_in, tiles * c_out
-    steps = [
+    counted = [
         (0, positions * c_in + points * x),
         applied(N, N * x),
         applied(N, N * x),
@@ -44,21 +50,23 @@ def winograd(height, width, c_in, c_out):
         applied(TILE, TILE * y),
         (0, TILE * TILE * y + positions * c_out),
     ]
-    return [(operations, FLOAT * numbers) for operations, numbers in steps]
+    return [(operations, FLOAT * numbers) for operations, numbers in counted]
 
 
-def applied(m, p):
+def applied(m: int, p: int) -> tuple[int, int]:
     """(operations, numbers moved) of a matrix (m, 8) applied to 8 rows of p numbers."""
     return 2 * m * N * p, (N + m) * p
 
 
-def steps(layers, size, winograd_channels):
+def steps(
+    layers: Mapping[str, tuple[np.ndarray, np.ndarray]], size: int, winograd_channels: float
+) -> list[Step]:
     """All steps of all convolutions, forward and backward, at a square picture of this size.
 
-    Those of at least `winograd_channels` channels in are done by Winograd's identity. ReLU, pooling and
-    the losses are left out: with them it would take longer still.
+    Those of at least `winograd_channels` input channels are done by Winograd's identity. ReLU, pooling
+    and the losses are left out: with them it would take longer still.
     """
-    found = []
+    found: list[Step] = []
     for name in layers_of(layers):
         if name.startswith("pool"):
             size //= 2
@@ -69,19 +77,29 @@ def steps(layers, size, winograd_channels):
     return found
 
 
-def limits(layers, size, winograd_channels, seconds, rate, bandwidth):
-    """How near an evaluation of so many seconds comes to what the device can do, as a dict.
+def limits(
+    layers: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    size: int,
+    winograd_channels: float,
+    seconds: float,
+    rate: float,
+    bandwidth: float,
+) -> dict[str, float]:
+    """How near an evaluation of so many seconds comes to what the device can do.
 
     Of R operations and B bytes a second, a step takes at least ``max(operations / R, bytes / B)``; the
     floor is the sum over all steps, as they are done here and done plainly. The two shares are those
     of R and of B that the steps' operations and bytes take up, over all the time.
     """
     ours, plain = (steps(layers, size, channels) for channels in (winograd_channels, math.inf))
-    least = lambda work: sum(max(operations / rate, moved / bandwidth) for operations, moved in work)
-    operations, moved = map(sum, zip(*ours))
     return {
-        "floor seconds": least(ours),
-        "floor of direct convolutions": least(plain),
-        "share of matmul rate": operations / seconds / rate,
-        "share of bandwidth": moved / seconds / bandwidth,
+        "floor seconds": least_seconds(ours, rate, bandwidth),
+        "floor of direct convolutions": least_seconds(plain, rate, bandwidth),
+        "share of matmul rate": sum(operations for operations, _ in ours) / seconds / rate,
+        "share of bandwidth": sum(moved for _, moved in ours) / seconds / bandwidth,
     }
+
+
+def least_seconds(steps: list[Step], rate: float, bandwidth: float) -> float:
+    """The seconds that these steps take at least, one after the other."""
+    return sum(max(operations / rate, moved / bandwidth) for operations, moved in steps)

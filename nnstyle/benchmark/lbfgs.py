@@ -1,21 +1,30 @@
 """What L-BFGS itself costs, without the network."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
-from .. import lbfgs, optimizer
-from ..devices import Host
-from ..optimizer import STEPS_REMEMBERED
-from ..transfer import on_host
+from ..arrays import Array, to_host
+from ..engine import devices
+from ..engine.device import Device
+from ..optimizers import ON_HOST, OPTIMIZERS
+from ..optimizers.lbfgs import dot
+from ..optimizers.scipy_lbfgsb import STEPS_REMEMBERED
 
 # Measured in four stylizations at 512 px, of 140 to 160 iterations: 1.025 to 1.034. In two shorter
-# ones (128 px, 100; 256 px, 60) L-BFGS-B took 1.05 and 1.07, and nnstyle.lbfgs 1.02 and 1.05.
+# ones (128 px, 100; 256 px, 60) L-BFGS-B took 1.05 and 1.07, and our own L-BFGS 1.02 and 1.05.
 EVALUATIONS_PER_ITERATION = 1.03
 
 
-def lbfgs_seconds(size, name="lbfgs", device=None, wait=lambda: None):
-    """Seconds an iteration takes apart from evaluating the objective: the median of ten.
+def no_wait() -> None:
+    """For a device whose work is done when a call returns."""
+
+
+def lbfgs_seconds(
+    size: int, name: str = "lbfgs", device: str | Device = "cpu", wait: Callable[[], object] = no_wait
+) -> float:
+    """Seconds that an iteration takes apart from evaluating the objective: the median of ten.
 
     Measured on a simple function of as many variables as a picture of `size` x `size` has,
     after as many iterations as L-BFGS remembers, because it is slower from then on.
@@ -23,44 +32,51 @@ def lbfgs_seconds(size, name="lbfgs", device=None, wait=lambda: None):
     Parameters
     ----------
     size : int
-    name : one of `nnstyle.settings.OPTIMIZERS`
-        For "lbfgs", SciPy's on the host, copies to the device and back are part of it.
-    device : device, optional
-        The processor, if not given.
+    name : str
+        One of `nnstyle.optimizers.OPTIMIZERS`. For "lbfgs", SciPy's on the host, copies to the
+        device and back are counted.
+    device : str or Device
+        As for `nnstyle.Engine`.
     wait : callable
         Returns when the device has done all it was asked for.
     """
-    device = device or Host()
-    function, clock = simple_function(size, device), {"objective": 0.0, "ends": []}
+    device = devices.find(device)
+    function = simple_function(size, device)
+    in_objective, ends = 0.0, []
 
-    def objective(image):
+    def objective(image: Array) -> tuple[float, Array]:
+        nonlocal in_objective
         wait()
         began = time.perf_counter()
         result = function(image)
         wait()
-        clock["objective"] += time.perf_counter() - began
+        in_objective += time.perf_counter() - began
         return result
 
-    def on_iteration(*_):
+    def objective_from_host(image: np.ndarray) -> tuple[float, np.ndarray]:
+        loss, gradient = objective(device.to_device(image))
+        return loss, to_host(gradient)
+
+    def on_iteration(*_: object) -> None:
         wait()
-        clock["ends"].append(time.perf_counter() - clock["objective"])
+        ends.append(time.perf_counter() - in_objective)
 
     start, iterations = np.zeros((size, size, 3), np.float32), STEPS_REMEMBERED + 11
-    if name == "lbfgs":
-        optimizer.minimize(on_host(objective, device), start, iterations, callback=on_iteration)
+    if name in ON_HOST:
+        OPTIMIZERS[name](objective_from_host, start, iterations, callback=on_iteration)
     else:
-        lbfgs.minimize(objective, device.put(start), iterations, callback=on_iteration)
-    return float(np.median(np.diff(clock["ends"][STEPS_REMEMBERED:])))
+        OPTIMIZERS[name](objective, device.to_device(start), iterations, callback=on_iteration)
+    return float(np.median(np.diff(ends[STEPS_REMEMBERED:])))
 
 
-def simple_function(size, device):
+def simple_function(size: int, device: Device) -> Callable[[Array], tuple[float, Array]]:
     """Half of a weighted squared distance, and its gradient: a function image -> (loss, gradient)."""
     rng = np.random.default_rng(0)
-    curvature, lowest = (device.put(rng.random((size, size, 3), np.float32)) for _ in range(2))
+    curvature, lowest = (device.to_device(rng.random((size, size, 3), np.float32)) for _ in range(2))
 
-    def function(image):
+    def function(image: Array) -> tuple[float, Array]:
         distance = image - 100 * lowest
         gradient = curvature * distance
-        return lbfgs.dot(gradient, distance) / 2, gradient
+        return dot(gradient, distance) / 2, gradient
 
     return function

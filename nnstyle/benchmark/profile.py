@@ -3,20 +3,26 @@
 import collections
 import contextlib
 import time
-from unittest import mock
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from .. import layers, losses, network
+from ..engine import Engine
+from .lbfgs import no_wait
 
-OPERATIONS = (
-    (layers, "conv", "convolution"),
-    (layers, "conv_backward", "convolution, backward"),
-    (layers, "relu", "ReLU"),
-    (layers, "relu_backward", "ReLU, backward"),
-    (losses, "gram_matrix", "Gram matrix"),
-    (losses, "style_loss", "style loss and gradient"),
-    (losses, "content_loss", "content loss and gradient"),
-)
-POOLING = ("average pooling", "average pooling, backward")
+# Methods of an engine, and what the benchmark calls them.
+OPERATIONS = {
+    "conv": "convolution",
+    "conv_backward": "convolution, backward",
+    "relu": "ReLU",
+    "relu_backward": "ReLU, backward",
+    "max_pool": "max pooling",
+    "max_pool_backward": "max pooling, backward",
+    "average_pool": "average pooling",
+    "average_pool_backward": "average pooling, backward",
+    "gram_matrix": "Gram matrix",
+    "gram_matrix_backward": "Gram matrix, backward",
+    "add": "sum of two gradients",
+}
 
 
 class Stopwatch:
@@ -28,13 +34,14 @@ class Stopwatch:
         Returns when the device has done all it was asked for (lesson 13).
     """
 
-    def __init__(self, wait=lambda: None):
-        self.wait, self.seconds, self._inside = wait, collections.Counter(), [0.0]
+    def __init__(self, wait: Callable[[], object] = no_wait):
+        self.wait, self._inside = wait, [0.0]
+        self.seconds: dict[str, float] = collections.defaultdict(float)
 
-    def timed(self, function, name):
+    def timed(self, function: Callable, name: str) -> Callable:
         """The function, its time counted under the name."""
 
-        def call(*arguments, **keywords):
+        def call(*arguments: Any, **keywords: Any) -> Any:
             self.wait()
             began = time.perf_counter()
             self._inside.append(0.0)
@@ -48,22 +55,45 @@ class Stopwatch:
         return call
 
 
-def profile(make, rounds, wait=lambda: None):
-    """Shares of the operations in the evaluation that `make()` returns: (name, seconds), longest first.
+def profile(
+    make: Callable[[], Callable[[], object]],
+    engine: Engine,
+    rounds: int,
+    wait: Callable[[], object] = no_wait,
+) -> list[tuple[str, float]]:
+    """Shares of the engine's operations in an evaluation: (name, seconds), longest first.
 
-    A card is waited for before and after each of them, so that together they take longer than an
+    A GPU is waited for before and after each of them, so that together they take longer than an
     evaluation that nobody looks into.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the evaluation, which computes with `engine`.
+    engine : Engine
+    rounds : int
+        The number of evaluations; the seconds are means.
+    wait : callable
+        As for `Stopwatch`.
     """
     watch = Stopwatch(wait)
-    with contextlib.ExitStack() as patches:
-        for module, attribute, name in OPERATIONS:
-            timed = watch.timed(getattr(module, attribute), name)
-            patches.enter_context(mock.patch.object(module, attribute, timed))
-        average = tuple(map(watch.timed, network.POOLING["average"], POOLING))
-        patches.enter_context(mock.patch.dict(network.POOLING, average=average))
+    with watched(engine, watch):
         evaluate = watch.timed(make(), "everything else")
         evaluate()  # what is done once
         watch.seconds.clear()
         for _ in range(rounds):
             evaluate()
-    return [(name, seconds / rounds) for name, seconds in watch.seconds.most_common()]
+    shares = [(name, seconds / rounds) for name, seconds in watch.seconds.items()]
+    return sorted(shares, key=lambda share: share[1], reverse=True)
+
+
+@contextlib.contextmanager
+def watched(engine: Engine, watch: Stopwatch) -> Iterator[None]:
+    """Within the block, this engine's operations are timed; other engines' are not."""
+    for attribute, name in OPERATIONS.items():
+        setattr(engine, attribute, watch.timed(getattr(engine, attribute), name))
+    try:
+        yield
+    finally:
+        for attribute in OPERATIONS:
+            delattr(engine, attribute)  # the class has it still

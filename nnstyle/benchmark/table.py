@@ -1,18 +1,19 @@
 """What the benchmark prints."""
 
 import statistics
+from typing import Any
 
 HEADER = "network size  seconds  s/megapixel  x plain products  of Winograd's  L-BFGS-B s  300 iter. m:ss"
 TORCH_HEADER = "  PyTorch  ratio"
 
 
-def header(against_torch, decimals):
-    """The table's first line; on a card, the optimizer is the faster of two."""
+def header(against_torch: bool, decimals: int) -> str:
+    """The table's first line; on a GPU, the optimizer is the faster of two."""
     line = HEADER + (TORCH_HEADER if against_torch else "")
     return line.replace("L-BFGS-B s", "  L-BFGS s") if decimals else line
 
 
-def describe(result, decimals=0):
+def describe(result: dict[str, Any], decimals: int = 0) -> str:
     """A line of the table, and lines below it for what else was measured."""
     minutes, seconds = divmod(round(result["seconds of 300 iterations"]), 60)
     per_megapixel = result["seconds"] / result["size"] ** 2 * 1e6
@@ -41,8 +42,8 @@ def describe(result, decimals=0):
     return "\n".join(lines)
 
 
-def describe_limits(result):
-    """On a card: how near its limits this comes, each way to run PyTorch, and both optimizers."""
+def describe_limits(result: dict[str, Any]) -> list[str]:
+    """On a GPU: how near its limits this comes, each way to run PyTorch, and both optimizers."""
     seconds, lines = result["seconds"], []
     for name in ("floor seconds", "floor of direct convolutions"):
         title = name.replace(" seconds", " of convolutions as done here")
@@ -58,7 +59,7 @@ def describe_limits(result):
     return lines
 
 
-def describe_largest(network, sizes):
+def describe_largest(network: str, sizes: dict[str, int]) -> str:
     """The largest pictures that fit, estimated and tried."""
     found = ", ".join(f"{size} px {how}" for how, size in sizes.items())
     return f"{network}: the largest square that fits, to 32 px: {found}"

@@ -2,55 +2,77 @@
 
 import math
 import time
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from .. import weights
-from ..devices import Host
-from ..images import Preprocessing
+from ..arrays import Array
+from ..engine import Engine
+from ..engine.winograd_1d import F_6_3
 from ..network import LAYERS, Network, layers_of
-from ..objective import Objective
+from ..objective import Objective, paper_terms, set_targets
+from ..pictures import Preprocessing
 from ..settings import Settings
-from ..winograd_1d import SIX
+from ..weights import Weights, load_weights
 
 VGG19_WIDTHS = (64, 128, 256, 512, 512)  # channels of each block
 NETWORKS = ("pocket", "vgg19")
 
 
-def make_weights(network, last="conv5_1"):
+def make_weights(network: str, last: str = "conv5_1") -> Weights:
     """The embedded network; or VGG-19 up to `last` with random weights, which cost the same time."""
     if network == "pocket":
-        return weights.load_weights("pocket")
-    rng, layers, channels = np.random.default_rng(0), {}, 3
+        return load_weights("pocket")
+    rng = np.random.default_rng(0)
+    layers: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    channels = 3
     for name in LAYERS["vgg19"][: LAYERS["vgg19"].index(last) + 1]:
         if name.startswith("conv"):
             width = VGG19_WIDTHS[int(name[4]) - 1]
             kernel = rng.standard_normal((3, 3, channels, width), np.float32)
-            kernel *= math.sqrt(2 / (9 * channels))  # activations stay of one size
+            kernel *= math.sqrt(2 / (9 * channels))  # keeps the size of activations from layer to layer
             layers[name] = kernel, np.zeros(width, np.float32)
             channels = width
-    return weights.Weights(layers, "vgg19 (random)", Preprocessing())
+    return Weights(layers, "vgg19 (random)", Preprocessing())
 
 
-def make_images(size, seed=1):
+def make_images(size: int, seed: int = 1) -> list[np.ndarray]:
     """Content, style and generated image: noise, (size, size, 3), float32."""
     rng = np.random.default_rng(seed)
     return [60 * rng.standard_normal((size, size, 3), np.float32) for _ in range(3)]
 
 
-def evaluation(network, size, workers, device=None, seed=1):
-    """A function that evaluates the loss and its gradient once, as `stylize` does by default.
+def make_settings(weights: Weights, size: int) -> Settings:
+    """The default settings for a square picture; the layer weights are equal for every network."""
+    layer_weights = (1 / len(Settings.style_layers),) * len(Settings.style_layers)
+    return Settings(size=size, layer_weights=layer_weights).decided(weights, size, size)
 
-    The pictures are `make_images`, squares of `size` px; `seed` is that of their noise.
+
+def evaluation(network: str, size: int, engine: Engine, seed: int = 1) -> Callable[[], tuple[float, Array]]:
+    """A function that evaluates the loss and its gradient once, with the default settings.
+
+    Parameters
+    ----------
+    network : str
+        One of `NETWORKS`.
+    size : int
+        Of the pictures, squares of noise (`make_images`), px.
+    engine : Engine
+        What computes; the gradient stays on its device.
+    seed : int
+        Of the noise.
     """
-    device, settings = device or Host(), Settings(size=size).for_picture(size, size)
-    content, style, image = map(device.put, make_images(size, seed))
-    net = Network(device.put_weights(make_weights(network)), settings.pooling, workers=workers)
-    objective = Objective(net, content, style, settings)
+    weights = make_weights(network)
+    settings = make_settings(weights, size)
+    content, style, image = (engine.asarray(picture, np.float32) for picture in make_images(size, seed))
+    net = Network(weights, settings.pooling, engine=engine)
+    terms = paper_terms(settings, engine)
+    set_targets(terms, net, content, style)
+    objective = Objective(net, terms)
     return lambda: objective(image)
 
 
-def operations(layers, size):
+def operations(layers: Mapping[str, tuple[np.ndarray, np.ndarray]], size: int) -> int:
     """Floating-point operations of all convolutions, forward and backward, done plainly."""
     total = 0
     for name in layers_of(layers):
@@ -61,24 +83,24 @@ def operations(layers, size):
     return total
 
 
-FEWER_PRODUCTS = (3 * SIX.tile) ** 2 / SIX.n**2  # by Winograd's identity: 324 / 64
+FEWER_PRODUCTS = (3 * F_6_3.tile) ** 2 / F_6_3.n**2  # by Winograd's identity: 324 / 64
 
 
-def matmul_rate(workers):
+def matmul_rate(engine: Engine) -> float:
     """Operations a second of float32 matrix products, one on each thread: the best of five."""
     n = 1024
-    matrices = [np.ones((n, n), np.float32) for _ in range(workers.threads)]
+    matrices = [np.ones((n, n), np.float32) for _ in range(engine.threads)]
     results = [np.empty_like(matrix) for matrix in matrices]
 
-    def work(i):
+    def work(i: int) -> None:
         for _ in range(4):
             np.matmul(matrices[i], matrices[i], out=results[i])
 
-    seconds = min(seconds_of(lambda: workers.each(work, range(workers.threads))) for _ in range(5))
-    return 4 * workers.threads * 2 * n**3 / seconds
+    seconds = min(seconds_of(lambda: engine.map(work, range(engine.threads))) for _ in range(5))
+    return 4 * engine.threads * 2 * n**3 / seconds
 
 
-def seconds_of(function):
+def seconds_of(function: Callable[[], object]) -> float:
     """How long a call takes."""
     began = time.perf_counter()
     function()
