@@ -29,7 +29,7 @@ import numpy as np
 
 from lessons import tools
 from nnstyle import Network, load_weights
-from nnstyle.images import Preprocessing, deprocess, preprocess, resize
+from nnstyle.pictures import Preprocessing, deprocess, preprocess, resize
 
 photo = tools.photo(256)
 print(f"{photo.shape}: rows, columns, colours; {photo.dtype}")
@@ -139,7 +139,7 @@ for name, preprocessing in (("embedded", ours), ("Keras's", keras)):
 # convolution sees zeros beyond the border. With the mean subtracted, zero is an average pixel.
 # Without, it is black, and even a plain picture of the mean colour stands in a black frame:
 
-network = Network(load_weights())
+network = Network(load_weights(), pooling="max")  # as it was trained
 plain = np.broadcast_to(ours.mean, (16, 16, 3))
 for name, values in (("", preprocess(plain, ours)), ("not ", plain)):
     y = network.forward(values, ["conv1_1"])[0]["conv1_1"]
@@ -246,5 +246,5 @@ assert grey in (127, 128) and half == 188 and 0.2 < light[128] < 0.22
 # %%
 # Where next
 # ----------
-# :doc:`l02_shared_weights`: what is done with these numbers. In the package: ``nnstyle/images.py``,
-# whose ``load_image`` makes sRGB of any file, and ``tests/test_preprocessing.py``.
+# :doc:`l02_shared_weights`: what is done with these numbers. In the package: ``nnstyle/pictures/``,
+# whose ``load_image`` makes sRGB of any file, and ``tests/pictures/test_preprocessing.py``.

@@ -27,7 +27,7 @@ import numpy as np
 
 from lessons import tools
 from nnstyle import Network, layers, load_weights
-from nnstyle.images import preprocess
+from nnstyle.pictures import preprocess
 
 
 def sigmoid(z):

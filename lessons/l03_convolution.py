@@ -33,9 +33,8 @@ is fast, and asks each time what made the difference.
 import numpy as np
 
 from lessons import tools
-from nnstyle import layers, load_weights
-from nnstyle.im2row import im2row
-from nnstyle.workers import Workers
+from nnstyle import Engine, layers, load_weights
+from nnstyle.engine.im2row import im2row
 
 
 def conv_by_loops(x, kernel, bias):
@@ -62,7 +61,8 @@ assert error < 1e-14
 # ---------------------------------
 # Exchange the order of the sums. For one neighbour :math:`(a, b)` the inner sum over :math:`c` is,
 # at all positions at once, the product of the shifted picture, a matrix of positions by channels,
-# with the matrix :math:`w_{a,b}`, channels by filters. Nine of these are added.
+# with the matrix :math:`w_{a,b}`, channels by filters. Nine of these are added. This is how
+# ``nnstyle.layers.conv`` is written, so that it can be read: the two agree to the last bit.
 
 
 def conv_by_shifts(x, kernel, bias):
@@ -74,7 +74,7 @@ def conv_by_shifts(x, kernel, bias):
     return y
 
 
-assert tools.relative_error(conv_by_shifts(x, kernel, bias), library) < 1e-14
+assert np.array_equal(conv_by_shifts(x, kernel, bias), library)
 
 # %%
 # Third way: one matrix product
@@ -82,6 +82,10 @@ assert tools.relative_error(conv_by_shifts(x, kernel, bias), library) < 1e-14
 # Nine products read and write :math:`y` nine times. If the nine neighbours of a pixel are laid out
 # in one row of :math:`9C` numbers (*im2row*), one product with the kernel as a
 # :math:`9C \times K` matrix does everything. The price: every pixel is copied nine times.
+#
+# ``nnstyle.Engine`` has the functions of ``nnstyle.layers``, fast. Where channels are few its ``conv``
+# goes this way, with the ``im2row`` of ``nnstyle/engine/im2row.py``, a block of rows at a time. The
+# slices are the nine of before, laid side by side and multiplied once:
 
 
 def rows_by_shifts(padded):
@@ -155,10 +159,14 @@ assert tools.relative_error(conv_by_tiles(x, kernel, bias), library) < 1e-13
 
 # %%
 # The package goes further: six outputs a direction, :math:`8 \times 8 = 64` products in place of
-# :math:`36 \cdot 9 = 324`, five times fewer (``winograd_conv`` in ``nnstyle/winograd.py``). Where such
-# identities come from is explained in ``nnstyle/winograd_1d.py``: a product of polynomials, known from its
-# values at eight points. Small maps are cut into tiles of four. With 32 channels or fewer the sums would cost
-# more than the products: ``nnstyle/winograd_narrow.py`` takes the identity in one direction only.
+# :math:`36 \cdot 9 = 324`, five times fewer (``winograd_conv`` in ``nnstyle/engine/winograd.py``).
+# Where such identities come from is explained in ``nnstyle/engine/winograd_1d.py``: a product of
+# polynomials, known from its values at eight points. Small maps are cut into tiles of four. With 32
+# channels or fewer the sums would cost more than the products: ``nnstyle/engine/winograd_narrow.py``
+# takes the identity in one direction only.
+#
+# ``Engine.conv`` chooses among these. What depends on the weights alone it keeps, if it is told that
+# they will never change: ``Engine.constant`` tells it. A ``Network`` does so for all its weights.
 #
 # The four, timed
 # ---------------
@@ -169,14 +177,15 @@ kernel, bias = load_weights()["conv3_2"]
 x = rng.random((64, 64, 128), dtype=np.float32)
 corner = x[:2, :2, :8], kernel[:, :, :8, :8], bias[:8]
 times_larger = (64 * 64 * 128 * 128) / (2 * 2 * 8 * 8)
-with Workers(threads=1) as workers:  # one thread for each of the four
+with Engine(threads=1) as engine:  # one thread for each of the four
+    constants = engine.constant(kernel, np.float32), engine.constant(bias, np.float32)
     times = {
         "loops": tools.seconds(lambda: conv_by_loops(*corner), 3) * times_larger,
         "nine shifts": tools.seconds(lambda: conv_by_shifts(x, kernel, bias)),
         "im2row": tools.seconds(lambda: conv_by_im2row(x, kernel, bias)),
-        "Winograd": tools.seconds(lambda: layers.conv(x, kernel, bias, workers)),
+        "Winograd": tools.seconds(lambda: engine.conv(x, *constants)),
     }
-    fast = layers.conv(x, kernel, bias, workers)[0]
+    fast = engine.conv(x, *constants)[0]
 for name, time in times.items():
     print(f"{name:>12}: {time * 1000:10.2f} ms")
 assert times["loops"] > 100 * times["im2row"]
@@ -245,5 +254,6 @@ assert np.array_equal(moved[:, 1:], picture[:, :-1]) and not moved[:, 0].any()
 # Where next
 # ----------
 # :doc:`l04_relu_and_pooling`: the other two operations of VGG. In the package:
-# ``nnstyle/layers.py`` (``conv``), ``nnstyle/im2row.py``, ``nnstyle/winograd.py`` and its narrow twin,
-# with ``tests/test_winograd.py``, which compares them for every odd size and number of channels.
+# ``nnstyle/layers.py`` (``conv``), and in ``nnstyle/engine/`` ``im2row.py``, ``winograd.py`` and its
+# narrow twin, with ``tests/engine/test_winograd.py``, which compares them for every odd size and number
+# of channels.

@@ -22,7 +22,7 @@ import numpy as np
 
 from lessons import tools
 from nnstyle import Network, layers, load_weights
-from nnstyle.images import preprocess
+from nnstyle.pictures import preprocess
 
 rng = np.random.default_rng(0)
 x = rng.normal(size=(6, 7, 3))
@@ -101,8 +101,12 @@ def pool(x, z, s, reduce):
     return y
 
 
+def even(x):  # without an odd last row or column
+    return x[: x.shape[0] // 2 * 2, : x.shape[1] // 2 * 2]
+
+
 KINDS = {"max": np.max, "average": np.mean}
-x = layers.even(features["conv1_2"].astype(float))
+x = even(features["conv1_2"].astype(float))
 pooled = {(kind, z): pool(x, z, 2, KINDS[kind]) for kind in KINDS for z in (2, 3)}
 for kind, library in ("max", layers.max_pool), ("average", layers.average_pool):
     assert tools.relative_error(pooled[kind, 2], library(x)[0]) < 1e-14
@@ -147,7 +151,7 @@ def enlarge(y, z, s, to):
 
 
 for name in "photograph", "conv1_2", "conv4_4":  # the first map pooled, and the last
-    before = layers.even(features.get(name, photo)).astype(float)
+    before = even(features.get(name, photo)).astype(float)
     still, shifted, moved, error = before[:, :-1], before[:, 1:], {}, {}
     print(f"{name}: not pooled, moved {change(still, shifted):.2f}")
     for kind, z in pooled:
@@ -206,7 +210,7 @@ assert agreement["average"] > agreement["max"] + 0.1 and np.minimum(*maps).all()
 # *Ties.* "Whoever equals the maximum gets the derivative" pays a tie several times. Many windows
 # hold only zeros; there the ReLU below blocks it again. Without a ReLU below, nothing would.
 
-x = layers.even(features["conv2_2"])
+x = even(features["conv2_2"])
 y, cache = layers.max_pool(x)
 ties = y.repeat(2, axis=0).repeat(2, axis=1) == x
 print(f"{np.mean(y == 0):.0%} of windows hold zeros; {ties.sum() / y.size:.1f} winners")
@@ -224,7 +228,7 @@ assert abs(np.sum(ties & (x > 0)) - np.sum(y > 0)) < y.size / 1000
 #
 # :math:`\max(a, b) = b + \max(a - b, 0)`, three times:
 
-result, *others = layers.corners(layers.even(odd))
+result, *others = layers.corners(odd)
 for other in others:
     result = other + layers.relu(result - other)[0]
 assert np.array_equal(result, largest)
@@ -239,7 +243,7 @@ assert np.array_equal(result, largest)
 #
 # It drops the last numbers of all; its rows then begin in the middle of others:
 
-both = (np.resize(z, (3, 2, 4, 2, 2)) for z in (odd, layers.even(odd)))
+both = (np.resize(z, (3, 2, 4, 2, 2)) for z in (odd, even(odd)))
 wrong, right = (z.max(axis=(1, 3)) for z in both)
 assert np.array_equal(right, largest) and not np.array_equal(wrong, right)
 

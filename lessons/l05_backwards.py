@@ -31,7 +31,8 @@ from scipy.signal import correlate2d
 
 from lessons import tools
 from nnstyle import Network, layers, load_weights, losses
-from nnstyle.images import preprocess
+from nnstyle.engine.im2row import transposed_kernel
+from nnstyle.pictures import preprocess
 
 
 def jacobian(layer, x, h=1e-5):
@@ -89,6 +90,10 @@ print(f"J of VGG-19's conv1_1 at 512 x 384: {4e-12 * 512**2 * 384**2 * 3 * 64:.0
 #
 # This is a convolution of :math:`dy` with the kernel turned by 180 degrees, its input and output
 # channels exchanged. The bias has gone, because it does not depend on :math:`x`.
+#
+# ``layers.conv_backward`` computes the first of these sums as it stands, by nine matrix products, each
+# with the transpose of one :math:`w_{a,b}`. ``nnstyle.Engine`` computes the second: it has a fast
+# convolution already, and needs only the kernel for it, ``transposed_kernel``.
 
 
 def conv_backward_by_loops(dy, kernel):
@@ -103,8 +108,9 @@ def conv_backward_by_loops(dy, kernel):
 (maps, dy), kernel = rng.normal(size=(2, 7, 8, 3)), rng.normal(size=(3, 3, 3, 3))
 dx, twin = layers.conv_backward(dy, kernel), conv_backward_by_loops(dy, kernel)
 compare(dx, twin, lambda x: layers.conv(x, kernel, np.ones(3)), maps, dy)
-turned = kernel[::-1, ::-1].swapaxes(2, 3)
-assert tools.relative_error(layers.conv(dy, turned, 0)[0], twin) < 1e-14
+transposed = kernel[::-1, ::-1].swapaxes(2, 3)
+assert np.array_equal(transposed, transposed_kernel(kernel))
+assert tools.relative_error(layers.conv(dy, transposed, 0)[0], twin) < 1e-14
 dot = np.eye(25)[12].reshape(5, 5, 1)  # a single pixel
 reached = layers.conv(dot, w, 0)[0]
 assert np.array_equal(reached[1:4, 1:4], w[::-1, ::-1, 0])
@@ -150,10 +156,11 @@ tools.save(show_numbers(names, [x, dy, routed, shared]), "l05_routing")
 # -----------------
 # One layer's :math:`dx` is the :math:`dy` of the layer before. Equation (7) has terms at several
 # layers: a map acts on the loss by its own term and through all that is computed from it, and the
-# chain rule adds the two. So each layer's :math:`dF` is added when the gradient comes to it:
+# chain rule adds the two. So each layer's :math:`dF` is added when the gradient comes to it. (A
+# ``Network`` computes with a fast engine; with ``engine=layers``, by the very functions above.)
 
-weights = load_weights()
-network, picture = Network(weights, "max", np.float64), rng.normal(size=(9, 8, 3)) * 50
+weights, picture = load_weights(), rng.normal(size=(9, 8, 3)) * 50
+network = Network(weights, "max", np.float64, engine=layers)
 features, cache = network.forward(picture, ["conv1_1", "conv2_1"])
 dF = {name: rng.normal(size=feature.shape) for name, feature in features.items()}
 gradient = 0
@@ -169,9 +176,10 @@ assert abs(slope / np.vdot(gradient, u) - 1) < 1e-7
 # %%
 # Now a photograph. A cotangent that is 1 at one value of ``conv4_2`` and 0 elsewhere brings one row
 # of the network's Jacobian home: a saliency map (Simonyan, Vedaldi and Zisserman, 2013). This value
-# depends on a window of 84 x 84 pixels (:doc:`lesson 7 <l07_vgg>`), most on the trees in it.
+# depends on a window of 84 x 84 pixels (:doc:`lesson 7 <l07_vgg>`), most on the trees in it. Beyond it
+# the derivatives are exactly 0. Winograd's sums would leave tiny numbers there: so this network is plain.
 
-photo, network = tools.photo(192), Network(weights, "average")
+photo, network = tools.photo(192), Network(weights, "average", engine=layers)
 features, cache = network.forward(preprocess(photo, weights.preprocessing), ["conv4_2"])
 F = features["conv4_2"]
 one, (i, j) = np.zeros_like(F), np.array(F.shape[:2]) // 2
@@ -191,8 +199,9 @@ tools.save(tools.grid([photo, np.sqrt(saliency)], names), "l05_saliency")
 # without a step, the *adjoint test*: convolution without bias is linear, :math:`y = A x`, its way
 # back :math:`A^T,` and :math:`\langle A x, y \rangle = x^T A^T y = \langle x, A^T y \rangle`.
 
-kernels = {"right": turned, "not turned": turned[::-1, ::-1], "factor 2": 2 * turned}
-kernels |= {"a, b exchanged": turned.swapaxes(0, 1), "channels kept": turned.swapaxes(2, 3)}
+kernels = {"right": transposed, "not turned": transposed[::-1, ::-1], "factor 2": 2 * transposed}
+kernels["a, b exchanged"] = transposed.swapaxes(0, 1)
+kernels["channels kept"] = transposed.swapaxes(2, 3)
 ones, y, Ax = np.ones_like(maps), rng.normal(size=maps.shape), layers.conv(maps, kernel, 0)[0]
 print("error with:     ones, middle  ones, all  random  adjoint")
 for name, wrong in kernels.items():

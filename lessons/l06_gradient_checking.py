@@ -33,11 +33,10 @@ from unittest.mock import patch
 
 import numpy as np
 
+import nnstyle
 from lessons import tools
-from nnstyle import Network, Settings, layers, load_weights, losses
-from nnstyle.images import preprocess
-from nnstyle.objective import Objective
-from nnstyle.workers import Workers
+from nnstyle import ContentTerm, Engine, Network, Objective, Settings, StyleTerm, Term, layers, losses
+from nnstyle.pictures import preprocess
 
 one_sided = lambda f, h: (f(h) - f(0)) / h
 centred = lambda f, h: (f(h) - f(-h)) / (2 * h)
@@ -86,25 +85,42 @@ tools.save(figure, "l06_steps")
 # is 1, the centred difference is :math:`(d + h) / 2h`: anything from 1/2 to 1. Max-pooling has a
 # kink where the winner changes. To see kinks, compare the *switches*, which ReLUs are on, at both
 # ends of the step. If one has changed, draw another direction, or take a smaller step.
+#
+# An ``Objective`` is equation (7), a sum of terms, each with its weight and its layer
+# (:doc:`lesson 10 <l10_both_and_lbfgs>`); ``set_targets`` shows the terms what to compare with.
 
 
 def gradient_and_switches(objective, image, given=None):
     """The objective's gradient, or what it is behind the given switches of another run."""
-    features, cache = objective.network.forward(image, objective.layers)
-    own = [kept.copy() for _, back, kept in cache if back is layers.relu_backward]
+    network = objective.network
+    features, cache = network.forward(image, objective.layers)
+    is_relu = [back == network.engine.relu_backward for _, back, _ in cache]
+    own = [kept.copy() for (_, _, kept), relu in zip(cache, is_relu) if relu]
     masks = iter(given or own)
-    cache = [(n, b, next(masks) if b is layers.relu_backward else k) for n, b, k in cache]
-    objective.content = objective.style = 0.0
+    cache = [(n, b, next(masks) if relu else k) for (n, b, k), relu in zip(cache, is_relu)]
+    objective.losses = dict.fromkeys(objective.weights, 0.0)
     dF = {layer: objective.gradient_at(layer, features) for layer in objective.layers}
-    return objective.network.backward(dF, cache), own
+    return network.backward(dF, cache), own
+
+
+def equation_7(network, content, style, *terms):
+    nnstyle.set_targets(terms, network, content, style)
+    return Objective(network, terms)
+
+
+alpha = 2
+
+
+def tiny_objective(dtype):
+    terms = ContentTerm("conv2_1", weight=alpha), StyleTerm("conv1_2", weight=300)
+    return equation_7(Network(tiny, "average", dtype, engine=layers), content, painting, *terms)
 
 
 assert centred(lambda t: max(0.2 + t, 0), h=1.0) == (0.2 + 1) / 2
 widths = {"conv1_1": (3, 4), "conv1_2": (4, 5), "conv2_1": (5, 6)}
 tiny = {n: (rng.normal(size=(3, 3, *w)) / 4, rng.normal(size=w[1])) for n, w in widths.items()}
-settings = Settings(alpha=2, beta=300, content_layers="conv2_1", style_layers="conv1_2")
 content, painting, image = rng.normal(size=(3, 12, 13, 3))
-objective = Objective(Network(tiny, "average", np.float64), content, painting, settings)
+objective = tiny_objective(np.float64)
 gradient, results = gradient_and_switches(objective, image)[0], []
 for h in 10.0 ** np.arange(-7, -1.9, 0.25).repeat(20):
     u = rng.normal(size=image.shape)
@@ -141,12 +157,76 @@ def worst(a, b):
     return (abs(a - b) / np.where(size == 0, 1, size)).max()
 
 
-in_complex = Objective(Network(tiny, "average", np.complex128), content, painting, settings)
+in_complex = tiny_objective(np.complex128)
 with patch.object(losses, "squared_sum", lambda x: np.sum(x**2)):
     truth = by_complex_step(lambda image: in_complex(image)[0], image)
 print(f"{truth.size} coordinates by complex steps: worst {worst(gradient, truth):.0e}")
 assert worst(gradient, truth) < 1e-9
 assert np.maximum(z := 3 + 1e-30j, 2) == z and abs(z).imag == (z * z.conjugate()).imag == 0
+
+# %%
+# In one call
+# -----------
+# ``nnstyle.check_gradient`` compares with centred differences, in float64. It takes an operation, of
+# the package or your own, with its way back, and draws a random :math:`dy` for it; or it takes a loss that
+# returns its gradient. The error that it prints is relative to the largest derivative, and it raises
+# ``AssertionError`` where that is above 1e-6.
+#
+# First two operations: a convolution, and *softplus*, :math:`y = \ln(1 + e^x)`, a ReLU without its kink.
+# Its derivative is the sigmoid of :doc:`lesson 2 <l02_shared_weights>`:
+
+
+def softplus(x):
+    return np.logaddexp(x, 0), x
+
+
+def softplus_backward(dy, x):
+    return dy / (1 + np.exp(-x))
+
+
+nnstyle.check_gradient(lambda x: layers.conv(x, *tiny["conv1_1"]), image, layers.conv_backward)
+nnstyle.check_gradient(softplus, image, softplus_backward)
+
+# %%
+# Then a loss of your own, as a term. It asks that each map has the mean :math:`t_k` that it has in the
+# painting. The mean :math:`m_k` over :math:`M` positions changes by :math:`1 / M` with each number, so
+#
+# .. math::
+#
+#    L = \sum_k (m_k - t_k)^2, \qquad
+#    \frac{\partial L}{\partial F_{i,j,k}} = 2\, (m_k - t_k)\, \frac{\partial m_k}{\partial F_{i,j,k}}
+#    = \frac{2}{M} (m_k - t_k)
+#
+# The :math:`1 / M` is easily forgotten, and the gradient is then :math:`M` times too large: the error is
+# :math:`M - 1`. The term is checked by itself, in equation (7), and with this mistake in it.
+
+
+class Means(Term):
+    name, weight, layer, target = "means", 5, "conv1_2", "style"
+
+    def set_target(self, features):
+        self.means = features.mean(axis=(0, 1))
+
+    def __call__(self, features):
+        difference = features.mean(axis=(0, 1)) - self.means
+        each = 2 * difference / features[..., 0].size
+        return np.sum(difference**2), np.zeros_like(features) + each
+
+
+class WithoutM(Means):
+    def __call__(self, features):
+        loss, gradient = super().__call__(features)
+        return loss, gradient * features[..., 0].size
+
+
+means, wrong = Means(), WithoutM()
+nnstyle.set_targets([means, wrong], objective.network, content, painting)
+maps = objective.network.forward(image, ["conv1_2"])[0]["conv1_2"]
+nnstyle.check_gradient(means, maps)
+assert worst(means(maps)[1], by_complex_step(lambda maps: means(maps)[0], maps)) < 1e-12
+nnstyle.check_gradient(Objective(objective.network, [*objective.terms, means]), image)
+tools.must_fail(lambda: nnstyle.check_gradient(wrong, maps), AssertionError)
+assert maps[..., 0].size == 156
 
 # %%
 # What could go wrong
@@ -155,14 +235,15 @@ assert np.maximum(z := 3 + 1e-30j, 2) == z and abs(z).imag == (z * z.conjugate()
 # the adjoint test of :doc:`lesson 5 <l05_backwards>`; the style loss alone; equation (7) along one
 # random direction; all its coordinates.
 
-style_loss, content_loss, backward = losses.style_loss, losses.content_loss, Network.backward
-style_twice = lambda *a: (style_loss(*a)[0], 2 * style_loss(*a)[1])
-no_alpha = lambda F, P: (content_loss(F, P)[0], (F - P) / settings.alpha)
-not_turned = lambda dy, kernel, _: layers.conv(dy, kernel.swapaxes(2, 3), 0)[0]
+gram_backward, content_loss = losses.gram_matrix_backward, losses.content_loss
+backward = Network.backward
+style_twice = lambda *a: 2 * gram_backward(*a)
+no_alpha = lambda F, P: (content_loss(F, P)[0], (F - P) / alpha)
+not_turned = lambda dy, kernel: layers.conv(dy, kernel.swapaxes(2, 3), 0)[0]
 smallest_lost = lambda *a: (g := backward(*a)) * (abs(g) > abs(g).min())
 bugs = {
-    "no mistake": (losses, "style_loss", style_loss),
-    "style gradient x 2": (losses, "style_loss", style_twice),
+    "no mistake": (losses, "gram_matrix_backward", gram_backward),
+    "style gradient x 2": (losses, "gram_matrix_backward", style_twice),
     "alpha missing": (losses, "content_loss", no_alpha),
     "kernel not turned": (layers, "conv_backward", not_turned),
     "one pixel lost": (Network, "backward", smallest_lost),
@@ -175,7 +256,7 @@ for bug, wrong in bugs.items():
     with patch.object(*wrong):
         loss, gradient = objective(image)
         falls = objective(image - 1e-3 * gradient / np.linalg.norm(gradient))[0] < loss
-        adjoint = abs(np.vdot(Ax, y) - np.vdot(x, layers.conv_backward(y, kernel, None)))
+        adjoint = abs(np.vdot(Ax, y) - np.vdot(x, layers.conv_backward(y, kernel)))
         alone = worst(losses.style_loss(F, A)[1], style_truth)
     direction, each = abs(np.vdot(gradient, u) / slope - 1), worst(gradient, truth)
     errors = not falls, adjoint, alone, direction, each
@@ -183,14 +264,15 @@ for bug, wrong in bugs.items():
     caught.append("".join("-x"[int(error > 1e-4)] for error in errors))
 assert caught == ["-----", "--xxx", "---xx", "-x-xx", "----x"]
 assert 0.1 < direction / (abs(truth).min() / np.linalg.norm(truth)) < 10
-assert 0.99**459 < 0.01 < 0.99**458
+assert 0.99**459 < 0.01 < 0.99**458 and round(1 - 0.99**200, 2) == 0.87
 
 # %%
 # The loss falls under every mistake, and who checks a part sees that part's. A direction judges all
 # at once, but it shows a mistake :math:`\delta` in one coordinate of :math:`g` as a relative one of
 # about :math:`\left|\delta\right| / \left|g\right|`. So check all coordinates of single layers, on
 # small maps, and whole networks along directions. (Some coordinates? Where one percent is wrong,
-# 459 random ones include a wrong one with a probability of 99%.)
+# 459 random ones include a wrong one with a probability of 99%. ``check_gradient`` draws 200, unless it
+# is told ``coordinates=``: 87%.)
 #
 # float32
 # -------
@@ -199,13 +281,21 @@ assert 0.99**459 < 0.01 < 0.99**458
 # and the derivative that it lets pass is not small because its input is. If that is all, the
 # float64 gradient behind the *float32 run's switches* must agree:
 
-weights, samples = load_weights(), (tools.photo(192), tools.painting(192))
+weights, samples = nnstyle.load_weights(), (tools.photo(192), tools.painting(192))
 photo, painting = (preprocess(picture, weights.preprocessing) for picture in samples)
-settings = Settings().for_picture(*photo.shape[:2])
-with Workers() as workers:
-    run = lambda *way: Objective(Network(weights, "average", *way), photo, painting, settings)
-    truth, switches_64 = gradient_and_switches(exact := run(np.float64, workers), photo)
-    for way, objective in ("plain", run()), ("Winograd", run(np.float32, workers)):
+
+
+def with_defaults(dtype, engine):  # the package's alpha and beta, the paper's w_l
+    beta, w_l = 1000 * photo[..., 0].size, 1 / 5
+    terms = [StyleTerm(layer, beta, w_l) for layer in Settings.style_layers]
+    network = Network(weights, "average", dtype, engine)
+    return equation_7(network, photo, painting, ContentTerm("conv4_2"), *terms)
+
+
+with Engine() as engine:
+    truth, switches_64 = gradient_and_switches(exact := with_defaults(np.float64, engine), photo)
+    for way, its_engine in ("plain", layers), ("Winograd", engine):
+        objective = with_defaults(np.float32, its_engine)
         gradient, switches_32 = gradient_and_switches(objective, photo)
         same = gradient_and_switches(exact, photo, switches_32)[0]
         changed = sum(np.sum(a != b) for a, b in zip(switches_32, switches_64))
@@ -247,4 +337,5 @@ assert np.allclose(gradient, 2 * gradient) and not np.allclose(gradient, 2 * gra
 # %%
 # Where next
 # ----------
-# :doc:`l07_vgg`: the network itself. In the package: ``tests/checks.py`` and the tests that use it.
+# :doc:`l07_vgg`: the network itself. In the package: ``nnstyle/gradient_check.py``,
+# ``tests/support/checks.py``, and the tests that use it.

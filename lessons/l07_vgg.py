@@ -32,11 +32,10 @@ import h5py
 import numpy as np
 
 from lessons import tools
-from nnstyle import Network, layers, load_weights
-from nnstyle.images import preprocess
+from nnstyle import Engine, Network, layers, load_weights
 from nnstyle.network import LAYERS, layers_of
+from nnstyle.pictures import preprocess
 from nnstyle.weights import POCKET_PATHS
-from nnstyle.workers import Workers
 
 Layer = namedtuple("Layer", "size filters parameters millions field step start")
 
@@ -100,7 +99,7 @@ def influence(network, image, name, channel=0):
 rng = np.random.default_rng(0)
 positive = {name: (rng.random((3, 3, 1, 1)), np.zeros(1)) for name in conv}
 positive["conv1_1"] = rng.random((3, 3, 3, 1)), np.zeros(1)
-paths = Network(positive, "average", float)
+paths = Network(positive, "average", float, engine=layers)  # plain: 0 stays exactly 0
 ones = np.ones((320, 320, 3))
 for name in paths.layers:
     gradient, place = influence(paths, ones, name)
@@ -116,8 +115,8 @@ print(f"receptive fields: exact in {len(paths.layers)} layers, up to {name}")
 image = preprocess(tools.photo(192), weights.preprocessing)
 gradient, place = influence(paths, ones, "conv4_2")
 squares = {"positive weights": np.sum(gradient[place] ** 2, axis=-1), "embedded": 0}
-with Workers() as workers:
-    network = Network(weights, "average", workers=workers)
+with Engine() as engine:
+    network = Network(weights, "average", engine=engine)
     for _ in range(40):
         moved = np.roll(image, rng.integers(0, 128, 2), axis=(0, 1))
         gradient, place = influence(network, moved, "conv4_2", rng.integers(256))
@@ -154,7 +153,7 @@ for name in layers_of(weights):
     else:
         x = layers.relu(layers.conv(x, *weights[name])[0])[0]
     features[name] = x
-by_library, _ = Network(weights, "max").forward(image, features)
+by_library, _ = Network(weights, "max", engine=layers).forward(image, features)
 assert all(tools.relative_error(features[n], by_library[n]) < 1e-5 for n in features)
 
 # %%
@@ -175,7 +174,7 @@ tools.save(tools.grid([*np.moveaxis(kernel, -1, 0)], [""] * 32, 16), "l07_filter
 
 pictures = tools.photo(512), tools.painting(512)
 ready = [preprocess(picture, weights.preprocessing) for picture in pictures]
-seen = [Network(weights).forward(x, weights)[0] for x in ready]
+seen = [Network(weights, "max").forward(x, weights)[0] for x in ready]
 
 
 def strongest(name, channel, count=6):
@@ -203,15 +202,15 @@ tools.save(tools.grid(rows, titles, columns=7), "l07_patches")
 # What could go wrong
 # -------------------
 # None of these raises anything. A map taken before its ReLU has negative values. Layers of the
-# same shape, exchanged, fit. Below 16 px ``conv5_1`` has no position (``images.resize`` refuses).
+# same shape, exchanged, fit. Below 16 px ``conv5_1`` has no position (``pictures.resize`` refuses).
 
 before = layers.conv(features["conv4_1"], *weights["conv4_2"])[0]
 assert before.min() < 0 == features["conv4_2"].min()
-exchanged = {**weights, "conv3_2": weights["conv3_3"], "conv3_3": weights["conv3_2"]}
-wrong = Network(exchanged).forward(image, ["conv4_2"])[0]["conv4_2"]
+exchanged = weights | {"conv3_2": weights["conv3_3"], "conv3_3": weights["conv3_2"]}
+wrong = Network(exchanged, "max").forward(image, ["conv4_2"])[0]["conv4_2"]
 correlation = np.corrcoef(wrong.ravel(), features["conv4_2"].ravel())[0, 1]
 print(f"two layers exchanged: correlation {correlation:.2f} with the right conv4_2")
-small = Network(weights).forward(image[:15, :15], ["conv5_1"])[0]
+small = Network(weights, "max").forward(image[:15, :15], ["conv5_1"])[0]
 assert correlation < 0.5 and small["conv5_1"].shape == (0, 0, 256)
 
 # %%

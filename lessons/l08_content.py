@@ -32,12 +32,10 @@ from collections import namedtuple
 import numpy as np
 
 from lessons import tools
-from nnstyle import Network, layers, load_weights, losses
-from nnstyle.images import deprocess, pixel_range, preprocess
-from nnstyle.objective import Objective
-from nnstyle.optimizer import minimize
-from nnstyle.settings import Settings
-from nnstyle.workers import Workers
+from nnstyle import Engine, Network, layers, load_weights, losses
+from nnstyle.objective import ContentTerm, Objective, StyleTerm, TotalVariationTerm, set_targets
+from nnstyle.optimizers.scipy_lbfgsb import minimize
+from nnstyle.pictures import deprocess, pixel_range, preprocess
 
 
 def content_loss_by_loops(F, P):
@@ -60,24 +58,30 @@ for ours, by_loops in zip(losses.content_loss(F, P), content_loss_by_loops(F, P)
 # number before the ReLU: where it is negative, small changes do nothing, and the derivative is 0.
 # This is ReLU's own derivative. It stands in ``relu_backward``, once, and every gradient passes it.
 #
-# ``Objective`` with :math:`\beta`, the weight of style, at 0 is equation (1) as a function of the
-# image. Along a random direction its gradient must give the slope of centred differences
-# (:doc:`l06_gradient_checking`). A wrong twin must not: (2) carried down as if ReLU let all pass.
+# An ``Objective`` is a sum of terms. Of ``ContentTerm`` alone, it is equation (1) as a function of the
+# image; ``set_targets`` shows the term the picture that it compares with. Along a random direction
+# the gradient must give the slope of centred differences (:doc:`l06_gradient_checking`). A wrong
+# twin must not: (2) carried down as if ReLU let all pass.
 
 WEIGHTS = load_weights()
-content_only = lambda layer, **more: Settings(beta=0, content_layers=layer, **more)
+
+
+def objective_of(network, terms, target):
+    """The sum of these terms, which compare with the picture `target`."""
+    set_targets(terms, network, target, target)
+    return Objective(network, terms)
 
 
 def gradient_without_relu(image):
     features, cache = exact.forward(image, ["conv3_1"])
-    equation_2 = features["conv3_1"] - objective.content_targets["conv3_1"]
+    equation_2 = features["conv3_1"] - term.features
     cache = [(name, f, f is layers.relu_backward or kept) for name, f, kept in cache]
     return exact.backward({"conv3_1": equation_2}, cache)
 
 
-exact = Network(WEIGHTS, "average", np.float64)
+exact, term = Network(WEIGHTS, dtype=np.float64, engine=layers), ContentTerm("conv3_1")
 picture, other, direction = rng.normal(0, 50, size=(3, 16, 20, 3))
-objective = Objective(exact, other, other, content_only("conv3_1"))
+objective = objective_of(exact, [term], other)
 step = 1e-8 * direction  # so small that hardly a ReLU switches on the way
 slope = (objective(picture + step)[0] - objective(picture - step)[0]) / 2e-8
 right = np.vdot(objective(picture)[1], direction)
@@ -110,19 +114,23 @@ def contrast(picture):
     return grey.reshape(height, 8, width, 8).std(axis=(1, 3))
 
 
-def reconstruct(layer, name="", start=faint, target=content, **more):
+def reconstruct(
+    layer, name="", start=faint, target=content, iterations=60, bounded=False, tv_weight=0, pooling="average"
+):
     """Search; print the loss before, after, as shown; correlations with the photo."""
-    settings, history = content_only(layer, **{"iterations": 60, **more}), []
-    likeness = lambda image: correlation(shown(image), photo)
-    note = lambda image, _: history.append((objective.parts[0], likeness(image)))
-    bounds = pixel_range(prep) if settings.bounded else None
-    with Workers() as workers:
-        network = Network(WEIGHTS, settings.pooling, workers=workers)
-        objective = Objective(network, target, target, settings)
-        note(start, objective(start))
-        image, _ = minimize(objective, start, settings.iterations, bounds, note)
+    terms = [ContentTerm(layer), *([TotalVariationTerm(tv_weight)] if tv_weight else [])]
+    bounds, history = pixel_range(prep) if bounded else None, []
+
+    def note(image, *_):
+        history.append((objective.losses["content"], correlation(shown(image), photo)))
+
+    with Engine() as engine:
+        objective = objective_of(Network(WEIGHTS, pooling, engine=engine), terms, target)
+        objective(start)
+        note(start)
+        image, _ = minimize(objective, start, iterations, bounds, note)
         objective(preprocess(shown(image), prep))
-    (loss, pixels), loss_shown = np.transpose(history), objective.parts[0]
+    (loss, pixels), loss_shown = np.transpose(history), objective.losses["content"]
     blocks = correlation(contrast(shown(image)), contrast(photo))
     print(f"{name or layer:20} loss {loss[0]:7.0f} to {loss[-1]:4.0f}", end=", ")
     print(f"shown {loss_shown:4.0f}; pixels {pixels[-1]:.2f}, contrast {blocks:.2f}")
@@ -159,7 +167,7 @@ tools.save(figure, "l08_iterations")
 #
 # Each picture was made for one layer. Its content losses at all layers, divided by the noise's:
 
-network = Network(WEIGHTS, "average")
+network = Network(WEIGHTS)
 images = content, faint, *(one.image for one in found)
 target, start, *features = (network.forward(image, LAYERS)[0] for image in images)
 distance = lambda F, layer: losses.content_loss(F[layer], target[layer])[0]
@@ -237,12 +245,11 @@ assert pixels[-1] > pixels[60] + 0.05
 # Style compares sums over all positions (:doc:`l09_style`). On even grey positions are alike, edges
 # apart, and so are their gradients: they change the colour, and make no strokes. Style needs noise.
 
-style_only = Settings(alpha=0, beta=1, style_layers="conv1_1")
-for name, settings in (("content", content_only("conv4_1")), ("style", style_only)):
-    inside = Objective(network, content, content, settings)(grey)[1][8:-8, 8:-8]
+for term in (ContentTerm("conv4_1"), StyleTerm("conv1_1")):
+    inside = objective_of(network, [term], content)(grey)[1][8:-8, 8:-8]
     spread = inside.std(axis=(0, 1)).max() / np.abs(inside).max()
-    print(f"{name}: spread of the gradient / its largest value: {spread:.1e}")
-    assert spread > 0.03 if name == "content" else spread < 1e-3
+    print(f"{term.name}: spread of the gradient / its largest value: {spread:.1e}")
+    assert spread > 0.03 if term.name == "content" else spread < 1e-3
 
 # %%
 # Where next

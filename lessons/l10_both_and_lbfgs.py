@@ -17,36 +17,47 @@ This lesson checks the whole gradient, walks in three ways, and takes the best, 
 # So six passes backward, one from each layer, add up to the gradient of (7). ``Objective`` needs
 # one: on the way down it adds each layer's own :math:`\partial L / \partial F` to what comes from
 # above. The rest of the way is linear: the sum goes in, and the sum of what each gives comes out.
+# It is given (7) as a list of terms: ``paper_terms`` makes one of :math:`L_{content}`, and five of
+# :math:`L_{style}`, one for each layer.
 
 import numpy as np
 import scipy.optimize
 
 from lessons import tools
-from nnstyle import Network, Settings, lbfgs, load_weights, losses
-from nnstyle.images import deprocess, preprocess
-from nnstyle.objective import Objective
-from nnstyle.optimizer import OPTIONS, minimize
-from nnstyle.workers import Workers
+from nnstyle import Engine, Network, Objective, Settings, load_weights, losses, set_targets
+from nnstyle.objective import paper_terms
+from nnstyle.optimizers import lbfgs
+from nnstyle.optimizers.scipy_lbfgsb import OPTIONS, minimize
+from nnstyle.pictures import deprocess, preprocess
 
 SIZE, EVALUATIONS = tools.size(__name__, 128), 80
 weights, rng = load_weights(), np.random.default_rng(0)
 samples, preprocessing = (tools.photo, tools.painting), weights.preprocessing
+
+
+def equation_7(network, content, style):
+    """Its settings and the objective: alpha = 1, beta = 1000 a pixel, all w_l = 1/5."""
+    settings = Settings(layer_weights=(1 / 5,) * 5).decided(weights, *content.shape[:2])
+    terms = paper_terms(settings, network.engine)
+    set_targets(terms, network, content, style)
+    return settings, Objective(network, terms)
+
+
 content, style = (preprocess(sample(48), preprocessing, float) for sample in samples)
-network = Network(weights, "average", np.float64)
-settings = Settings().for_picture(*content.shape[:2])  # alpha = 1, beta = 1000 a pixel
-objective = Objective(network, content, style, settings)
+network = Network(weights, dtype=np.float64)
+settings, objective = equation_7(network, content, style)
 image = content + rng.normal(scale=20, size=content.shape)  # where no loss is zero
 total, gradient = objective(image)
 features, cache = network.forward(image, ["conv4_2", *settings.style_layers])
 target, shares = network.forward(content, ["conv4_2"])[0]["conv4_2"], {}
-terms = {"conv4_2": (settings.alpha, losses.content_loss(features["conv4_2"], target))}
+by_layer = {"conv4_2": (settings.alpha, losses.content_loss(features["conv4_2"], target))}
 for layer, F in network.forward(style, settings.style_layers)[0].items():
     A, M = losses.gram_matrix(F), F[..., 0].size
-    terms[layer] = settings.beta / 5, losses.style_loss(features[layer], A, M)
-for layer, (weight, (_, dF)) in terms.items():
+    by_layer[layer] = settings.beta / 5, losses.style_loss(features[layer], A, M)
+for layer, (weight, (_, dF)) in by_layer.items():
     shares[layer] = weight * network.backward({layer: dF}, list(cache))
 assert tools.relative_error(sum(shares.values()), gradient) < 1e-10
-assert abs(sum(w * loss for w, (loss, _) in terms.values()) / total - 1) < 1e-10
+assert abs(sum(w * loss for w, (loss, _) in by_layer.values()) / total - 1) < 1e-10
 
 # %%
 # Is it the gradient? Along a random direction, the rise by centred differences must be the scalar
@@ -100,10 +111,8 @@ ways = {f"gradient descent, {rate}": (descend, rate) for rate in (0.1, 0.3, 1, 3
 ways |= {f"Adam, {rate}": (descend, rate, True) for rate in (2, 10)}
 ways |= {"L-BFGS": (minimize, EVALUATIONS)}
 content, style = (preprocess(sample(SIZE), preprocessing) for sample in samples)
-with Workers() as workers:
-    network = Network(weights, "average", workers=workers)
-    settings = Settings().for_picture(*content.shape[:2])
-    objective = Objective(network, content, style, settings)
+with Engine() as engine:
+    _, objective = equation_7(Network(weights, engine=engine), content, style)
     runs = {name: Watched(objective) for name in ways}
     for name, (method, *how) in ways.items():
         method(runs[name], content, *how)
@@ -217,7 +226,7 @@ assert len(watched.losses) < plain
 # ---------
 # .. exercise::
 #
-#    Build :math:`H` as a matrix. Do the loops, and ``nnstyle.lbfgs``, give :math:`-H g`? Is :math:`H y = s`?
+#    Build :math:`H` as a matrix. Do the loops, and ``nnstyle.optimizers.lbfgs``, give :math:`-H g`? Is :math:`H y = s`?
 #
 # .. solution::
 
@@ -226,7 +235,7 @@ H, g = one * (s @ y) / (y @ y), rng.normal(size=8)
 for s, y in pairs:
     left = one - np.outer(s, y) / (s @ y)
     H = left @ H @ left.T + np.outer(s, s) / (s @ y)
-steps = [(s, y, 1 / (s @ y), (s @ y) / (y @ y)) for s, y in pairs]
+steps = [lbfgs.Step(s, y, 1 / (s @ y), (s @ y) / (y @ y)) for s, y in pairs]
 for its in (direction(g, pairs), lbfgs.direction(g, steps)):
     assert tools.relative_error(its, -H @ g) < 1e-10
 assert tools.relative_error(direction(y, pairs), -s) < 1e-10
@@ -247,4 +256,4 @@ assert default.fun - 1e9 > 0.01
 # %%
 # Where next
 # ----------
-# :doc:`l11_the_picture`. In the package: ``nnstyle/objective.py``, ``nnstyle/optimizer.py``, ``nnstyle/lbfgs.py``.
+# :doc:`l11_the_picture`. In the package: ``nnstyle/objective.py`` and ``nnstyle/optimizers/``.

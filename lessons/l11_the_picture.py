@@ -11,42 +11,52 @@ sample pictures. Why does a good ratio of weights not fit another network? And w
 # %%
 # What ``stylize`` does
 # ---------------------
-# Photograph and painting are loaded and scaled to the same long edge. What follows fits into a few
-# lines, and by hand it gives the same picture, bit for bit.
+# Photograph and painting are loaded and scaled to the same long edge: ``prepare`` does that, checks
+# every setting, and makes a *job* of it, which ``run`` paints. How it paints fits into a few lines,
+# and by hand they give the same picture, bit for bit.
 #
 # 1. *Targets,* once: :math:`P` of the photograph, Gram matrices :math:`A^l` of the painting.
-# 2. *First image:* white noise in the paper; here the photograph, unless asked otherwise.
-# 3. *Objective:* equation (7) and its gradient; :math:`w_l` the paper's 1/5, not the weights file's.
+# 2. *Initial image:* white noise in the paper; here the photograph, unless asked otherwise.
+# 3. *Objective:* equation (7) as a sum of terms, and its gradient; :math:`w_l` is the paper's 1/5
+#    here, not the weights file's.
 # 4. *L-BFGS* (:doc:`lesson 10 <l10_both_and_lbfgs>`) lowers it, as many iterations as asked.
 # 5. *Deprocess:* undo the preprocessing, cut off below 0 and above 255, round.
 
 import numpy as np
 
 from lessons import tools
-from nnstyle import Network, Settings, load_weights, losses, stylize
-from nnstyle.images import deprocess, preprocess
-from nnstyle.objective import Objective
-from nnstyle.optimizer import minimize
-from nnstyle.transfer import first_image
-from nnstyle.workers import Workers
+from nnstyle import Engine, Network, Objective, Settings, load_weights, losses, set_targets, stylize
+from nnstyle.objective import paper_terms
+from nnstyle.optimizers.scipy_lbfgsb import minimize
+from nnstyle.pictures import deprocess, preprocess
+from nnstyle.stylize import initial_image
 
 SIZE, WEIGHTS = tools.size(__name__, 192), load_weights()
 SCALING, PAPERS = WEIGHTS.preprocessing, (1 / 5,) * 5
+ROWS = "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"
 
 
-def paint(photo, painting, count, net=WEIGHTS, workers=None, first=None, **settings):
-    settings = Settings(iterations=count, **settings).for_picture(*photo.shape[:2])
-    first = first_image(photo, painting, settings) if first is None else first
+def equation_7(network, content, style, settings):
+    terms = paper_terms(settings, network.engine)
+    set_targets(terms, network, content, style)  # P and the A^l
+    return Objective(network, terms)
+
+
+def paint(photo, painting, count, net=WEIGHTS, engine=None, first=None, rows=ROWS, **settings):
+    equal = (1 / len(rows),) * len(rows)
+    settings = Settings(iterations=count, style_layers=rows, layer_weights=equal, **settings)
+    settings = settings.decided(WEIGHTS, *photo.shape[:2])  # the default beta
+    first = initial_image(photo, painting, settings) if first is None else first
     content, style, image = (preprocess(x, SCALING) for x in (photo, painting, first))
-    network, path = Network(net, settings.pooling, workers=workers), []
-    objective = Objective(network, content, style, settings)  # computes the targets
-    minimize(objective, image, count, callback=lambda image, loss: path.append(image))
+    objective = equation_7(Network(net, settings.pooling, engine=engine), content, style, settings)
+    path = []
+    minimize(objective, image, count, callback=lambda image, *_: path.append(image))
     return path  # the image after each iteration
 
 
 files = tools.SAMPLES / "content.jpg", tools.SAMPLES / "style.jpg"
-with Workers() as workers:
-    *_, by_hand = paint(tools.photo(SIZE), tools.painting(SIZE), 12, workers=workers)
+with Engine() as engine:
+    *_, by_hand = paint(tools.photo(SIZE), tools.painting(SIZE), 12, engine=engine)
 by_library = stylize(*files, size=SIZE, iterations=12, layer_weights=PAPERS).image
 assert np.array_equal(deprocess(by_hand, SCALING), by_library)
 
@@ -57,9 +67,10 @@ assert np.array_equal(deprocess(by_hand, SCALING), by_library)
 
 result = stylize(*files, size=SIZE, iterations=100, layer_weights=PAPERS)
 first, last, ratio = result.losses[0], result.losses[-1], 1 / result.settings.beta
-print(f"alpha / beta = {ratio:.1e}; L_style {first.style:.4f} to {last.style:.4f}")
+print(f"alpha / beta = {ratio:.1e}; L_style {first.losses['style']:.4f} to {last.losses['style']:.4f}")
 assert result.settings.content_layers == ("conv4_2",) and ratio < 1e-4 / 100
-assert last.content > first.content and last.style < first.style / 50
+assert last.losses["content"] > first.losses["content"]
+assert last.losses["style"] < first.losses["style"] / 50
 pictures = tools.photo(SIZE), tools.painting(SIZE), result.image
 figure = tools.grid(pictures, ["photograph", "painting", "100 iterations"])
 tools.save(figure, "l11_figure2")
@@ -94,15 +105,16 @@ assert np.allclose([content / content[0], style / style[0]], [[1, 9, 2], [1, 81,
 
 photo, painting = (get(max(48, SIZE * 3 // 8)) for get in (tools.photo, tools.painting))
 beta, c = 1000.0 * photo[..., 0].size, np.float32(16)  # the default beta
-loud = {n: (k * (c if n == "conv1_1" else 1), c * b) for n, (k, b) in WEIGHTS.items()}
+louder = {n: (k * (c if n == "conv1_1" else 1), c * b) for n, (k, b) in WEIGHTS.items()}
 
 
 def paint_all(count, jobs):
-    with Workers() as workers:  # small pictures: each is one thread's work
-        return workers.each(lambda job: paint(photo, painting, count, **job), jobs)
+    """Paint several small pictures at once, each with a thread and an engine of its own."""
+    with Engine() as team:
+        return team.map(lambda job: paint(photo, painting, count, engine=Engine(threads=1), **job), jobs)
 
 
-quiet, balanced = paint_all(10, [{}, {"net": loud, "beta": beta / c**2}])
+quiet, balanced = paint_all(10, [{}, {"net": WEIGHTS | louder, "beta": beta / c**2}])
 assert np.array_equal(balanced[-1], quiet[-1])
 
 # %%
@@ -113,20 +125,20 @@ assert np.array_equal(balanced[-1], quiet[-1])
 # ratios, in our network. Below: **ours,** in steps of ten about the default, 1 / (1000 pixels), and
 # in brackets what the network 16 times as loud would need.
 
-ROWS = "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"
 PAPER, OURS = [1e-5, 1e-4, 1e-3, 1e-2], [factor / beta for factor in (0.1, 1, 10, 100)]
 jobs = [(ROWS, r) for r in PAPER] + [(ROWS[:n], r) for n in range(1, 6) for r in OURS]
-paths = paint_all(40, [{"style_layers": rows, "beta": 1 / r} for rows, r in jobs])
+paths = paint_all(40, [{"rows": rows, "beta": 1 / r} for rows, r in jobs])
 titles = [rf"to {rows[-1]}, $\alpha/\beta$ {r:.1e} ({256 * r:.0e})" for rows, r in jobs]
 titles[:4] = [rf"to conv5_1, the paper's $\alpha/\beta$ {r:.0e}" for r in PAPER]
 figure = tools.grid([deprocess(path[-1], SCALING) for path in paths], titles, columns=4)
 tools.save(figure, "l11_figure3")
-network, table = Network(WEIGHTS, "average"), []
-targets = [preprocess(picture, SCALING) for picture in (photo, painting)]
-judge = Objective(network, *targets, Settings(beta=1))
-P, A = judge.content_targets["conv4_2"], judge.style_targets
+network, table = Network(WEIGHTS), []
+maps_of = lambda image: network.forward(image, ["conv4_2", *ROWS])[0]
+of_photo, of_painting = (maps_of(preprocess(picture, SCALING)) for picture in (photo, painting))
+P = of_photo["conv4_2"]
+A = {row: (losses.gram_matrix(of_painting[row]), of_painting[row][..., 0].size) for row in ROWS}
 for path in paths:
-    f = network.forward(path[-1], judge.layers)[0]
+    f = maps_of(path[-1])
     style = [losses.style_loss(f[row], *A[row])[0] for row in ROWS]
     table.append([np.linalg.norm(f["conv4_2"] - P) / np.linalg.norm(P), *style])
 table = np.reshape(table, (6, 4, 6))
@@ -167,19 +179,19 @@ def adam(objective, image, steps, hold=1):
 
 small = [preprocess(load(48), SCALING) for load in (tools.photo, tools.painting)]
 noise = np.random.default_rng(0).uniform(0, 255, small[0].shape) - SCALING.mean
-f, p, a = (network.forward(x, judge.layers)[0] for x in (noise, *small))
+f, p, a = map(maps_of, (noise, *small))
 gram = [[losses.gram_matrix(x[r]) / x[r][..., 0].size for r in ROWS] for x in (f, a)]
 content = 5 * np.mean((f["conv4_2"] - p["conv4_2"]) ** 2)  # mean squares, as they read
 style = sum(np.mean((G - A) ** 2) for G, A in zip(*gram))
 variation = 100 * sum(np.sum(np.diff(noise, axis=i) ** 2) for i in (0, 1)) / noise.size
-STEPS, old = (100, 500, 1000), {}
+STEPS, old, written = (100, 500, 1000), {}, {}
 for b in (100, 1000, 10000):  # the same as equation (7) with other factors
     factors = {"alpha": 5 * 2 / p["conv4_2"].size, "beta": 500 * b * 4 * 5}
-    old[b] = Objective(network, *small, Settings(**factors, tv_weight=100 / noise.size))
+    written[b] = Settings(**factors, tv_weight=100 / noise.size, layer_weights=PAPERS)
+    old[b] = equation_7(network, *small, written[b])
     assert np.isclose(old[b](noise)[0], content + 500 * b * style + variation, 1e-4)
-with Workers() as workers:  # so small are the steps that each gradient serves for ten
-    runs = workers.each(lambda b: [*adam(old[b], noise, 1000, hold=10)], old)
-    *_, exact = adam(old[1000], noise, 100)
+runs = [[*adam(old[b], noise, 1000, hold=10)] for b in old]  # steps so small: a gradient serves for ten
+*_, exact = adam(old[1000], noise, 100)
 assert np.abs(exact - runs[1][99]).max() < 0.05
 grey = [run[step - 1] for run in runs for step in STEPS]
 moved = np.abs(np.array(grey) - noise).reshape(3, 3, -1)
@@ -201,8 +213,8 @@ titles += [rf"our $\beta$ = {b} a pixel, {n} of L-BFGS" for b in BETAS for n in 
 pictures = [deprocess(image, SCALING) for image in grey + right]
 tools.save(tools.grid(pictures, titles, columns=3, width=8), "l11_nine_cells")
 blocks = [x.reshape(4, 8, 6, 8, 3).mean((1, 3)).std() for x in (grey[-1], small[0])]
-written = old[100].settings
-assert blocks[0] < blocks[1] / 3 and written.beta / written.alpha > 1e5 * noise.size / 3
+assert blocks[0] < blocks[1] / 3
+assert written[100].beta / written[100].alpha > 1e5 * noise.size / 3
 maps = [network.forward(image, ["conv4_2"])[0]["conv4_2"] for image in right[2::3]]
 assert (np.diff([np.linalg.norm(F - P) for F in maps]) > 0).all()
 
@@ -227,7 +239,7 @@ assert spread[1] < 0.9 * spread[0] and spread[2] < 0.01 and spread[3] > 0.2
 #
 # :math:`c^2 / \beta = 10^{-3}` with the default :math:`\beta`:
 
-assert round(np.sqrt(1e-3 * Settings().for_picture(341, 512).beta)) == 418
+assert round(np.sqrt(1e-3 * Settings().decided(WEIGHTS, 341, 512).beta)) == 418
 
 # %%
 # .. exercise:: Some pixels moved by more than 1 level. How long is Adam's longest step, after many?
@@ -246,5 +258,6 @@ assert np.allclose([(before - after) / 0.001, 7.27], longest, rtol=1e-4)
 # %%
 # Where next
 # ----------
-# :doc:`l12_choices`: what each setting does. In the package: ``nnstyle/transfer.py`` (``stylize``)
-# and ``nnstyle/objective.py``, with ``tests/test_transfer.py`` and ``tests/test_objective.py``.
+# :doc:`l12_choices`: what each setting does. In the package: ``nnstyle/job.py`` (``prepare``),
+# ``nnstyle/stylize.py`` (``run``, ``stylize``) and ``nnstyle/objective.py``, with
+# ``tests/test_stylize.py`` and ``tests/test_objective.py``.

@@ -10,19 +10,18 @@ choice is changed alone: what the paper says, what the default here is, what is 
 """
 
 # %%
-# The first image, and pooling
-# ----------------------------
-# The paper starts at white noise, the default at the photograph. The paper pools by the average,
+# The initial image, and pooling
+# ------------------------------
+# The paper starts at white noise, the default (``initial_image`` in the package) at the photograph. The paper pools by the average,
 # for a better flow of gradients, and so does the default; VGG was trained with the maximum. Printed
 # after 30 iterations: losses, variation (below) and distance from the photograph per pixel.
 
 import numpy as np
 
 from lessons import tools
-from nnstyle import Network, Weights, load_weights, losses, stylize
-from nnstyle.images import preprocess
-from nnstyle.objective import Objective
-from nnstyle.settings import Settings
+from nnstyle import Network, Settings, layers, load_weights, losses, stylize
+from nnstyle.objective import Objective, StyleTerm, paper_terms, set_targets
+from nnstyle.pictures import preprocess
 from nnstyle.weights import rescale
 from nnstyle.weights.rescaling import mean_activations
 
@@ -35,18 +34,18 @@ variation = lambda picture: losses.total_variation(picture / 1)[0] / PHOTO[..., 
 
 def paint(name, weights=WEIGHTS, **choice):
     result = stylize(PHOTO, PAINTING, weights, size=SIZE, iterations=30, layer_weights=PAPERS, **choice)
-    end, p = result.losses[-1], result.image
-    print(f"{name:18} total {end.total:7.0f}, content {end.content:6.0f}", end=", style ")
-    print(f"{end.style:.4f}; variation {variation(p):5.0f}, distance {distance(p):.0f}")
-    return p, end.total, end.style / result.losses[0].style
+    total, end, p = result.losses[-1].total, result.losses[-1].losses, result.image
+    print(f"{name:18} total {total:7.0f}, content {end['content']:6.0f}", end=", style ")
+    print(f"{end['style']:.4f}; variation {variation(p):5.0f}, distance {distance(p):.0f}")
+    return p, total, end["style"] / result.losses[0].losses["style"]
 
 
 choices = {
     "default": {},
     "max pooling": {"pooling": "max"},
-    "from noise": {"first_image": "noise"},
-    "noise, max pooling": {"first_image": "noise", "pooling": "max"},
-    "from the painting": {"first_image": "style"},
+    "from noise": {"init": "noise"},
+    "noise, max pooling": {"init": "noise", "pooling": "max"},
+    "from the painting": {"init": "style"},
 }
 pictures, totals, left = zip(*(paint(name, **choices[name]) for name in choices))
 default, by_max, noise, noise_by_max, from_painting = pictures
@@ -123,9 +122,12 @@ tools.save(figure, "l12_scales_bounds")
 scales = Settings(size=SIZE, iterations=30, scales=3).each_scale()
 work = sum(scale.iterations * (scale.size / SIZE) ** 2 for scale in scales) / 30
 assert work < 0.5 and variation(coarse) < 0.95 * variation(default)
-settings, prep = Settings().for_picture(*PHOTO.shape[:2]), WEIGHTS.preprocessing
+settings, prep = Settings(layer_weights=PAPERS).decided(WEIGHTS, *PHOTO.shape[:2]), WEIGHTS.preprocessing
 targets = preprocess(PHOTO, prep), preprocess(PAINTING, prep)
-objective = Objective(Network(WEIGHTS, "average"), *targets, settings)
+network = Network(WEIGHTS)
+terms = paper_terms(settings, network.engine)
+set_targets(terms, network, *targets)
+objective = Objective(network, terms)
 rise = objective(preprocess(default, prep))[0] / totals[0] - 1
 bounded_rise = objective(preprocess(bounded, prep))[0] / bounded_total - 1
 print(f"work {work:.0%}; loss added by saving: {rise:.2%}, bounded {bounded_rise:.2%}")
@@ -144,15 +146,15 @@ assert 0.005 < rise < 0.2 and abs(bounded_rise) < 0.005
 
 
 def scaled(weights, factors):
-    layers, incoming = {}, np.ones(3)
+    changed, incoming = {}, np.ones(3)
     for name, (kernel, bias) in weights.items():
         factor = factors.get(name, np.ones(len(bias)))
-        layers[name] = kernel / incoming[:, None] * factor, bias * factor
+        changed[name] = kernel / incoming[:, None] * factor, bias * factor
         incoming = factor
-    return Weights(layers, weights.name, weights.preprocessing)
+    return weights | changed
 
 
-run = lambda w, pooling: Network(w, pooling, np.float64).forward(targets[0][:64], w)[0]
+run = lambda w, pooling: Network(w, pooling, np.float64, layers).forward(targets[0][:64], w)[0]
 LAYERS = settings.style_layers
 mixed = {layer: np.exp(rng.normal(0, 0.5, len(WEIGHTS[layer][1]))) for layer in LAYERS}
 first = {layer: mixed[layer] * 4 / 2**i for i, layer in enumerate(LAYERS)}
@@ -173,14 +175,15 @@ assert np.isclose(losses.style_loss(2 * x, 4 * A)[0], 16 * losses.style_loss(x, 
 
 def measure(weights, pooling="average"):
     means = mean_activations(network := Network(weights, pooling), weights, (PHOTO, PAINTING))
-    each = [Settings(alpha=0, beta=1, style_layers=layer) for layer in LAYERS]
-    style = [Objective(network, *targets, one)(targets[0])[0] for one in each]
-    return [means[layer].mean() for layer in LAYERS], style
+    terms = [StyleTerm(layer) for layer in LAYERS]
+    set_targets(terms, network, *targets)
+    features, _ = network.forward(targets[0], LAYERS)
+    return [means[layer].mean() for layer in LAYERS], [term(features[term.layer])[0] for term in terms]
 
 
 networks = {"embedded": WEIGHTS, "first layers large": scaled(WEIGHTS, first)}
 networks["last layers large"] = large = scaled(WEIGHTS, last)
-means = mean_activations(Network(large, "average"), large, (PHOTO, PAINTING))
+means = mean_activations(Network(large), large, (PHOTO, PAINTING))
 factors = {k: 1 / np.maximum(m, 0.3 * m.mean()) for k, m in means.items()}
 by_hand, networks["rescaled"] = scaled(large, factors), rescale(large, (PHOTO, PAINTING))
 for pair in zip(by_hand.values(), networks["rescaled"].values()):
@@ -212,7 +215,7 @@ assert 0.5 < min(trained) and max(trained) < 1.6
 # pictures get huge factors, and the layers that have several, deep ones, nearly all of the style.
 
 assert min(totals) == totals[4] and distance(from_painting) > 1.5 * distance(default)
-style = measure(rescale(large, (PHOTO, PAINTING), quietest=0))[1]
+style = measure(rescale(large, (PHOTO, PAINTING), min_ratio=0))[1]
 assert sum(style[3:]) > 0.9 * sum(style) > 2 * sum(measure(networks["rescaled"])[1])
 
 # %%
@@ -247,4 +250,4 @@ assert change(kept) < change(default) / 2
 # %%
 # Where next
 # ----------
-# :doc:`l13_gpu`. In the package: ``nnstyle/settings.py`` and ``nnstyle/transfer.py``.
+# :doc:`l13_gpu`. In the package: ``nnstyle/settings.py`` and ``nnstyle/stylize.py``.

@@ -15,13 +15,14 @@ shows the stopwatch that lies. Where it finds no card, it says so and measures n
 # The same lines
 # --------------
 # No layer and no loss of this package calls ``np.something``. They ask for the library that the array
-# at hand belongs to, ``xp = library_of(array)`` (``nnstyle/backend.py``), and call ``xp.maximum`` or
-# ``xp.matmul``. Whether that is true cannot be seen with NumPy's own arrays. ``lessons/elsewhere.py``
+# at hand belongs to, ``xp = array_module(array)`` (``nnstyle/arrays.py``), and call ``xp.maximum`` or
+# ``xp.sum``. Whether that is true cannot be seen with NumPy's own arrays. ``lessons/strict_arrays.py``
 # has arrays as strict as a card's. They compute with their own kind only: a NumPy array handed to one
-# of their functions is refused, and so is one of theirs handed to NumPy.
+# of their functions is refused, and so is one of theirs handed to NumPy. The one way back is ``get``,
+# as with CuPy's (``to_host`` calls it).
 #
-# .. literalinclude:: ../../elsewhere.py
-#    :lines: 14-
+# .. literalinclude:: ../../strict_arrays.py
+#    :start-at: class StrictArray
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -29,13 +30,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from lessons import tools
-from lessons.elsewhere import Far, FarDevice
-from nnstyle import InputError, Network, Settings, devices, layers, load_weights, stylize
+from lessons.strict_arrays import StrictArray, StrictDevice
+from nnstyle import Engine, InputError, Network, Settings, layers, load_weights, losses, stylize
 from nnstyle.benchmark import work
 from nnstyle.benchmark.lbfgs import lbfgs_seconds
-from nnstyle.images import preprocess
-from nnstyle.objective import Objective
-from nnstyle.workers import Workers
+from nnstyle.engine import devices
+from nnstyle.objective import Objective, paper_terms, set_targets
+from nnstyle.pictures import preprocess
 
 # %%
 # The whole way, from a picture to equation (7) and its gradient, on these arrays:
@@ -44,31 +45,41 @@ weights = load_weights()
 pair = tools.photo(64), tools.painting(64)
 pictures = [preprocess(picture, weights.preprocessing) for picture in pair]
 noise = np.random.default_rng(0).normal(scale=60, size=pictures[0].shape).astype(np.float32)
-settings = Settings(tv_weight=1e-3, beta=1e6)
+settings = Settings(tv_weight=1e-3, beta=1e6, layer_weights=(1 / 5,) * 5)
+
+
+def equation_7(network, content, style, settings, engine=losses):
+    terms = paper_terms(settings, engine)
+    set_targets(terms, network, content, style)
+    return Objective(network, terms)
 
 
 def loss_and_gradient(pooling, carry):
     """Equation (7) and its gradient at a noisy picture; `carry` puts arrays where they are to be."""
-    network = Network({name: tuple(map(carry, layer)) for name, layer in weights.items()}, pooling)
-    return Objective(network, *map(carry, pictures), settings)(carry(noise))
+    its_weights = {name: tuple(map(carry, layer)) for name, layer in weights.items()}
+    network = Network(its_weights, pooling, engine=layers)
+    return equation_7(network, *map(carry, pictures), settings)(carry(noise))
 
 
 for pooling in ("max", "average"):
     loss, gradient = loss_and_gradient(pooling, np.asarray)
-    far_loss, far_gradient = loss_and_gradient(pooling, Far)
-    assert far_loss == loss and np.array_equal(far_gradient._inside, gradient)
-    print(f"{pooling:>7} pooling: loss {far_loss:.6e}, and not a bit of it differs")
+    strict_loss, strict_gradient = loss_and_gradient(pooling, StrictArray)
+    assert strict_loss == loss and np.array_equal(strict_gradient.get(), gradient)
+    print(f"{pooling:>7} pooling: loss {strict_loss:.6e}, and not a bit of it differs")
 
 # %%
-# So nothing of NumPy's was called on the way, and no array was carried back in silence. That was the
-# plain convolution. A card's fast one, ``winograd_conv_whole``, is few operations on whole arrays.
-# SciPy's L-BFGS-B works on the host, the processor: for each evaluation a picture goes up and a gradient
-# comes down. ``nnstyle/lbfgs.py`` is the same method on the card. Now all of it, up to a third picture:
+# So nothing of NumPy's was called on the way, and no array was carried back in silence. Those were the
+# plain layers, ``engine=layers``. ``Engine`` has the same functions, fast, and asks its device for the
+# convolution. A card is a ``Gpu``, and its fast one, ``winograd_conv_whole``, is few operations on whole
+# arrays. SciPy's L-BFGS-B works on the host, the processor: for each evaluation a picture goes up and a
+# gradient comes down. ``nnstyle/optimizers/lbfgs.py`` is the same method on the card. Now all of it, up
+# to a third picture:
 
-how = {"size": 64, "iterations": 5, "optimizer": "lbfgs-device"}
-far_painted, painted = (stylize(*pair, device=device, **how) for device in (FarDevice(), "cpu"))
-levels = np.abs(far_painted.image.astype(int) - painted.image).max()
-print(f"loss {far_painted.losses[-1].total:.6e} and {painted.losses[-1].total:.6e}, {levels} levels apart")
+how = {"size": 64, "iterations": 5, "optimizer": "lbfgs-nnstyle"}
+strictly_painted, painted = (stylize(*pair, device=device, **how) for device in (StrictDevice(), "cpu"))
+levels = np.abs(strictly_painted.image.astype(int) - painted.image).max()
+totals = strictly_painted.losses[-1].total, painted.losses[-1].total
+print(f"loss {totals[0]:.6e} and {totals[1]:.6e}, {levels} levels apart")
 assert levels <= 2  # the sums are taken in another order
 
 # %%
@@ -94,16 +105,16 @@ def intensity(positions, channels, filters, bytes_each=4):
     return operations, operations / (numbers * bytes_each)
 
 
-def bandwidth(workers, megabytes=64):
+def bandwidth(engine, megabytes=64):
     """Bytes a second of copying an array that no cache holds: read once, written once."""
-    halves = [np.ones(megabytes * 131_072, np.float32) for _ in range(2 * workers.threads)]
+    halves = [np.ones(megabytes * 131_072, np.float32) for _ in range(2 * engine.threads)]
     copy = lambda i: np.copyto(halves[2 * i], halves[2 * i + 1])
-    one_round = tools.seconds(lambda: workers.each(copy, range(workers.threads)))
-    return 2 * halves[0].nbytes * workers.threads / one_round
+    one_round = tools.seconds(lambda: engine.map(copy, range(engine.threads)))
+    return 2 * halves[0].nbytes * engine.threads / one_round
 
 
-with Workers() as workers:
-    here = work.matmul_rate(workers), bandwidth(workers)
+with Engine() as engine:
+    here = work.matmul_rate(engine), bandwidth(engine)
 # From NVIDIA's data sheet of the H100 SXM: float32 without tensor cores, and its memory.
 card = 67e12, 3.35e12
 
@@ -196,10 +207,11 @@ def times_on_a_card(rounds=10):
         return None
     from cupyx.profiler import benchmark
 
-    with card.current, card.workers() as its_workers:
-        network = Network(card.put_weights(weights), "average", workers=its_workers)
-        content, style, image = map(card.put, work.make_images(512))
-        objective = Objective(network, content, style, Settings().for_picture(512, 512))
+    with Engine(card) as its_engine:
+        network = Network(weights, engine=its_engine)
+        content, style, image = map(card.to_device, work.make_images(512))
+        settings = Settings().decided(weights, 512, 512)
+        objective = equation_7(network, content, style, settings, its_engine)
         return benchmark(objective, (image,), n_repeat=rounds).gpu_times.ravel() * 1e3
 
 
@@ -212,8 +224,8 @@ print("no card, no measurement" if card_times is None else f"{np.median(card_tim
 # *A silent copy.* ``np.maximum`` on a card's array would be the end of the advantage if it worked:
 # down to the host, compute, up again. CuPy refuses, and so do the arrays above:
 
-far = Far(np.ones((4, 4, 3)))
-for mistake in (lambda: np.asarray(far), lambda: np.maximum(far, 0), lambda: far + np.ones(3)):
+strict = StrictArray(np.ones((4, 4, 3)))
+for mistake in (lambda: np.asarray(strict), lambda: np.maximum(strict, 0), lambda: strict + np.ones(3)):
     tools.must_fail(mistake, TypeError)
 
 # %%
@@ -247,4 +259,5 @@ assert before / faster_card < 1.11 and before / faster_host > 5
 # %%
 # Where next
 # ----------
-# ``nnstyle/devices.py`` finds the card, and ``python -m nnstyle.benchmark`` measures (README).
+# ``nnstyle/engine/devices.py`` finds the card, and ``python -m nnstyle.benchmark`` measures
+# (``nnstyle/benchmark/README.md``).

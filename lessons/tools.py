@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import nnstyle
-from nnstyle.images import load_image, resize
+from nnstyle.pictures import load_image, resize
 
 SAMPLES = Path(nnstyle.__file__).parent / "samples"
 FIGURES = Path(__file__).parent / "figures"
