@@ -1,15 +1,34 @@
-"""The lessons as a book: ``python -m sphinx -W lessons/book lessons/book/html``."""
+"""The book of lessons, guides and reference: ``python -m sphinx -W lessons/book lessons/book/html``."""
 
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE)]  # for `import lessons`, and for our two extensions
+sys.path[:0] = [str(HERE.parents[1]), str(HERE)]  # for `import lessons`, and for our own extensions
 
 project = "nnstyle: the paper, read with code"
 author = "the nnstyle maintainers"
-extensions = ["sphinx_gallery.gen_gallery", "mathml", "solutions"]
+extensions = [
+    "sphinx_gallery.gen_gallery",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "myst_parser",
+    "mathml",
+    "repository",
+    "solutions",
+]
 exclude_patterns = ["html", "chapters/*.py"]
+default_role = "py:obj"  # `Network` in a docstring is a link to its page
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say more: shapes, ranges, units
+autodoc_preserve_defaults = True  # as the source has them
+autodoc_default_options = {"members": True, "special-members": "__call__"}
+smartquotes = False  # they make a dash of --
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = "The paper, read with code"
@@ -23,7 +42,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "..",
     "gallery_dirs": "chapters",
     "filename_pattern": r"/l\d\d_",
-    "ignore_pattern": r"(__init__|elsewhere|tools)\.py$",
+    "ignore_pattern": r"(__init__|strict_arrays|tools)\.py$",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "capture_repr": (),  # only what is printed
