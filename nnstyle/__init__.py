@@ -4,6 +4,7 @@ Where a docstring says "(lesson 9)", the file ``lessons/l09_...py`` of the proje
 """
 
 from . import layers, losses, pictures
+from .checkpoint import State
 from .engine import Engine
 from .errors import GpuError, InputError, NotFiniteError
 from .gradient_check import check_gradient
@@ -29,6 +30,7 @@ __all__ = [
     "Record",
     "Result",
     "Settings",
+    "State",
     "Style",
     "StyleTerm",
     "Term",

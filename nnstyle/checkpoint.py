@@ -15,11 +15,13 @@ class State:
 
     Attributes
     ----------
+    job : str
+        Digest of the job that it belongs to (`nnstyle.Job.digest`).
     scale : int
         Index of the scale, 0 for the smallest.
     image : float32 array, shape (h, w, 3)
         The picture as the network sees it, at that scale.
-    memory : list of (array, array), or None
+    history : list of (array, array), or None
         The steps that our own L-BFGS remembers. With them the resumed run computes what the
         uninterrupted one would have, bit for bit. SciPy's L-BFGS-B does not hand its steps out:
         it starts anew from the image.
@@ -27,7 +29,8 @@ class State:
         Of all iterations so far.
     """
 
+    job: str
     scale: int
     image: np.ndarray
-    memory: list | None = None
+    history: list | None = None
     records: "tuple[Record, ...]" = field(default=())

@@ -2,13 +2,14 @@
 
 import dataclasses
 import hashlib
+import json
 import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from .errors import InputError
 from .network import LAYERS, layers_of
 from .objective import Term, paper_terms, weights_by_name
 from .pictures import load_image, pictures_in, resize
-from .settings import Settings
+from .settings import Options, Settings
 from .styles import Style, as_styles
 from .weights import Weights, load_weights
 from .weights.known import KNOWN
+from .weights.rescaling import load_small
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +33,10 @@ class Job:
     content : uint8 array, shape (H, W, 3), RGB
         The photograph, at the size of the picture.
     styles : tuple of Style
-        Their images are uint8 arrays of that size as well.
+        Their images are uint8 arrays, their long edge of that size as well.
     weights : Weights
-        The network, as its file has it: it is rescaled by `nnstyle.run`.
+        The network, as its file has it: it is rescaled by `nnstyle.run`. With the setting ``rescale_over``,
+        the pictures of that folder are read by `nnstyle.run`, too.
     settings : Settings
         With beta and the layer weights decided. The optimizer may be left to the device.
     terms : tuple of Term
@@ -62,14 +65,35 @@ class Job:
         described = dataclasses.asdict(settings or self.settings)
         if self.settings.rescale_over is not None:
             described["rescale_over"] = file_name(self.settings.rescale_over)
-        return described | {
-            "content": self.content_name,
-            "content_sha256": digest(self.content),
-            "style": self.style_names[0],
-            "style_sha256": digest(style),
-            "weights": self.weights.name,
-            "weights_sha256": self.weights.sha256,
-        }
+        return (
+            described
+            | {
+                "content": self.content_name,
+                "content_sha256": digest(self.content),
+                "style": self.style_names[0],
+                "style_sha256": digest(style),
+                "weights": self.weights.name,
+                "weights_sha256": self.weights.sha256,
+            }
+            | ({"terms": [describe_term(term) for term in self.terms]} if self.terms else {})
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that `describe` tells, as hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.describe()).encode()).hexdigest()
+
+
+def describe_term(term: Term) -> dict[str, Any]:
+    """A term of one's own, as far as its attributes tell."""
+    return {
+        "class": type(term).__qualname__,
+        "name": term.name,
+        "weight": float(term.weight),
+        "layer_weight": float(term.layer_weight),
+        "layer": term.layer,
+        "target": term.target,
+    }
 
 
 def digest(pixels: np.ndarray) -> str:
@@ -84,7 +108,7 @@ def prepare(
     settings: Settings | None = None,
     terms: Sequence[Term] = (),
     progress: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Job:
     """Check everything that was given, and make a job of it.
 
@@ -116,20 +140,23 @@ def prepare(
     InputError
         For anything given that cannot be used.
     """
+    if settings is not None and not isinstance(settings, Settings):
+        raise InputError(f"settings must be nnstyle.Settings, not {type(settings).__name__}")
     if settings is not None and options:
         raise InputError("give either settings or single options, not both")
-    settings = settings or Settings(**options)
+    settings = settings or Settings(**options)  # type: ignore[arg-type]  # it makes tuples of sequences
     style = as_styles(styles)[0]
     content_image, style_image = (
         load_for_all_scales(picture, settings) for picture in (content, style.image)
     )
     if settings.rescale_over is not None:
-        pictures_in(settings.rescale_over)
+        for picture in pictures_in(settings.rescale_over):
+            load_small(picture)
     terms = check_terms(terms)
     # How a network weights its layers makes no difference to this check.
     check_objective(settings.decided(None, *content_image.shape[:2]), terms)
     if isinstance(weights, str) and weights in KNOWN:
-        check_layers(LAYERS[weights[:5]], settings, terms)
+        check_layers(LAYERS[weights[:5]], settings.decided(None, *content_image.shape[:2]), terms)
     loaded = weights if isinstance(weights, Weights) else load_weights(weights, progress)
     settings = settings.decided(loaded, *content_image.shape[:2])
     check_layers(layers_of(loaded), settings, terms)
@@ -149,6 +176,7 @@ def load_for_all_scales(picture: Any, settings: Settings) -> np.ndarray:
     image = resize(load_image(picture), settings.size)
     for scale in settings.each_scale():
         resize(image, scale.size)
+    image.flags.writeable = False
     return image
 
 
@@ -173,7 +201,7 @@ def check_terms(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 
 def check_objective(settings: Settings, terms: Sequence[Term]) -> None:
-    """Raise InputError if nothing is to be optimized, or if terms of one name differ in weight."""
+    """Raise InputError if nothing is to be optimized, or if terms of one name do not go together."""
     own = [term for term in terms if term.weight * term.layer_weight]
     paper = paper_terms(settings)
     if not own and not any(term.target for term in paper):
@@ -182,12 +210,23 @@ def check_objective(settings: Settings, terms: Sequence[Term]) -> None:
         weights_by_name([*paper, *own])
     except ValueError as error:
         raise InputError(str(error)) from None
+    targets: dict[str, str | None] = {}
+    for term in [*paper, *own]:  # their weights differ at the smaller of several scales
+        if targets.setdefault(term.name, term.target) != term.target:
+            raise InputError(f"the terms named {term.name!r} must all have the same target")
 
 
 def check_layers(known: Sequence[str], settings: Settings, terms: Sequence[Term]) -> None:
-    """Raise InputError for a layer that the network does not have."""
-    own = [term.layer for term in terms if term.layer is not None]
-    for name in (*settings.content_layers, *settings.style_layers, *own):
+    """Raise InputError for a layer that the network does not have, or a name that no VGG knows.
+
+    A layer of weight 0 need not be there.
+    """
+    own = [term for term in terms if term.weight * term.layer_weight]
+    needed = [term.layer for term in (*paper_terms(settings), *own) if term.layer is not None]
+    named = [
+        name for name in (*settings.content_layers, *settings.style_layers) if name not in LAYERS["vgg19"]
+    ]
+    for name in (*named, *needed):
         if name not in known:
             raise InputError(f"layer {name!r} is unknown: this network has {', '.join(known)}")
 

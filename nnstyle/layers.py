@@ -37,7 +37,8 @@ def conv(x: Array, kernel: Array, bias: Array | float) -> tuple[Array, Array]:
     xp = array_module(x)
     height, width, _ = x.shape
     padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
-    y = xp.zeros((height, width, kernel.shape[3]), dtype=x.dtype) + bias
+    y = xp.zeros((height, width, kernel.shape[3]), dtype=x.dtype)
+    y += bias
     for a in range(3):
         for b in range(3):
             y += padded[a : a + height, b : b + width] @ kernel[a, b]

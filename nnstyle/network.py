@@ -1,4 +1,4 @@
-"""VGG as one table of layers: forward collects feature maps, backward carries gradients home.
+"""VGG as one table of layers: forward collects feature maps, backward carries gradients to the image.
 
 As everywhere in this field, the feature map named ``conv4_2`` is taken after its ReLU.
 """
@@ -38,6 +38,9 @@ def layers_of(convolutions: Iterable[str]) -> list[str]:
     """The layers of a network with these convolutions: VGG-16's or VGG-19's, up to the deepest."""
     convolutions = set(convolutions)
     names = LAYERS["vgg16" if convolutions <= set(LAYERS["vgg16"]) else "vgg19"]
+    unknown = [name for name in convolutions if name not in names or name.startswith("pool")]
+    if unknown or not convolutions:
+        raise InputError(f"a VGG has convolutions conv1_1, conv1_2 and so on, not {unknown or 'none'}")
     return names[: 1 + max(names.index(name) for name in convolutions)]
 
 
@@ -65,7 +68,7 @@ class Network:
     Raises
     ------
     InputError
-        For an unknown kind of pooling.
+        For an unknown kind of pooling, or weights of layers that do not follow one another in a VGG.
 
     Examples
     --------
@@ -84,6 +87,10 @@ class Network:
     ):
         if pooling not in POOLINGS:
             raise InputError(f"pooling {pooling!r} is unknown: use {' or '.join(POOLINGS)}")
+        self.layers = layers_of(weights)
+        missing = [name for name in self.layers if name.startswith("conv") and name not in weights]
+        if missing:
+            raise InputError(f"the weights of {', '.join(missing)} are missing")
         if engine is None:
             from .engine import shared_engine  # here, because engines come after the paper
 
@@ -93,7 +100,6 @@ class Network:
             name: (engine.constant(kernel, dtype), engine.constant(bias, dtype))
             for name, (kernel, bias) in weights.items()
         }
-        self.layers = layers_of(weights)
 
     def forward(self, image: Array, names: Iterable[str]) -> tuple[dict[str, Array], list[Step]]:
         """Compute the feature maps of the named layers (lesson 7).
@@ -102,7 +108,7 @@ class Network:
         ----------
         image : array, shape (H, W, 3)
             Preprocessed (see `nnstyle.pictures.preprocess`).
-        names : iterable of str
+        names : iterable of str, or one name
             Nothing is computed beyond the deepest of them.
 
         Returns
@@ -115,7 +121,7 @@ class Network:
         InputError
             For a name that this network does not have.
         """
-        wanted = set(names)
+        wanted = {names} if isinstance(names, str) else set(names)
         self.check_names(wanted)
         features: dict[str, Array] = {}
         cache: list[Step] = []

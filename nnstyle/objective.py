@@ -58,10 +58,7 @@ class Term:
         """Take what is needed from the target picture's features at `layer` (or its pixels)."""
 
     def __call__(self, features: Array) -> tuple[float, Array]:
-        """Return the loss, and its gradient with respect to the features; neither is weighted.
-
-        The gradient must be a new array: it is multiplied by the weights in place.
-        """
+        """Return the loss, and its gradient with respect to the features; neither is weighted."""
         raise NotImplementedError
 
 
@@ -104,13 +101,13 @@ class StyleTerm(Term):
         The paper's beta.
     layer_weight : float
         The paper's w_l.
-    engine : Engine or module, optional
-        What computes Gram matrices: by default `nnstyle.losses`, plainly.
+    engine : Engine, optional
+        What computes Gram matrices: by default the plain functions of `nnstyle.losses`.
     """
 
     name, target = "style", "style"
 
-    def __init__(self, layer: str, weight: float = 1.0, layer_weight: float = 1.0, engine: Any = losses):
+    def __init__(self, layer: str, weight: float = 1.0, layer_weight: float = 1.0, engine: Any = None):
         self.layer, self.weight, self.layer_weight, self.engine = layer, weight, layer_weight, engine
 
     def set_target(self, features: Array) -> None:
@@ -118,13 +115,15 @@ class StyleTerm(Term):
 
     def statistics(self, features: Array) -> GramSum:
         """What the loss needs to know of the features, as a sum over positions."""
-        return GramSum(self.engine.gram_matrix(features), features[..., 0].size)
+        engine = self.engine or losses
+        return GramSum(engine.gram_matrix(features), features[..., 0].size)
 
     def loss_and_gradient(self, features: Array, whole: GramSum) -> tuple[float, Array]:
         """Loss, and its gradient at these features, which may be a part of the whole."""
         A = self.style.matrix * (whole.positions / self.style.positions)
         loss, dG = losses.gram_loss(whole.matrix, A, whole.positions)
-        return loss, self.engine.gram_matrix_backward(dG, features)
+        engine = self.engine or losses
+        return loss, engine.gram_matrix_backward(dG, features)
 
     def __call__(self, features: Array) -> tuple[float, Array]:
         return self.loss_and_gradient(features, self.statistics(features))
@@ -142,7 +141,10 @@ class TotalVariationTerm(Term):
         return losses.total_variation(image)
 
 
-def paper_terms(settings: "Settings", engine: Any = losses) -> list[Term]:
+PAPER_TERMS = (ContentTerm, StyleTerm, TotalVariationTerm)
+
+
+def paper_terms(settings: "Settings", engine: Any = None) -> list[Term]:
     """The terms of equation (7) for these settings, with beta and layer weights decided.
 
     A term of weight 0 is left out, and so is what only it would need.
@@ -150,7 +152,7 @@ def paper_terms(settings: "Settings", engine: Any = losses) -> list[Term]:
     Parameters
     ----------
     settings : Settings
-    engine : Engine or module, optional
+    engine : Engine, optional
         As for `StyleTerm`.
 
     Raises
@@ -181,6 +183,7 @@ def set_targets(terms: Iterable[Term], network: Network, content: Array, style: 
     content, style : arrays, shape (H, W, 3)
         Preprocessed; their sizes may differ.
     """
+    terms = list(terms)
     for target, picture in (("content", content), ("style", style)):
         seeing = [term for term in terms if term.target == target]
         layers = {term.layer for term in seeing if term.layer is not None}
@@ -256,9 +259,11 @@ class Objective:
         if hasattr(loss, "item"):  # a number of an array library's, perhaps on a GPU
             loss = loss.item()
         self.losses[term.name] += term.layer_weight * loss  # equation (5)
-        if gradient is features:  # then its values are still needed
-            gradient = gradient.copy()
-        gradient *= term.weight * term.layer_weight
+        factor = term.weight * term.layer_weight
+        if type(term) in PAPER_TERMS:  # their gradients are new arrays
+            gradient *= factor
+        else:
+            gradient = gradient * factor
         return self.network.engine.asarray(gradient, self.network.dtype)
 
     def terms_at(self, layer: str | None) -> list[Term]:

@@ -5,9 +5,9 @@ import dataclasses
 import math
 import numbers
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from .errors import InputError
 from .network import POOLINGS
@@ -204,7 +204,7 @@ class Settings:
         choices = {"init": INITIAL_IMAGES, "pooling": POOLINGS, "optimizer": (None, *OPTIMIZERS)}
         for name, allowed in choices.items():
             value = getattr(self, name)
-            if value not in allowed:
+            if not (value is None or isinstance(value, str)) or value not in allowed:
                 known = ", ".join(filter(None, allowed))
                 raise InputError(f"{name} must be one of {known}, not {value!r}")
         for name in ("rescale", "bounded"):
@@ -244,6 +244,27 @@ class Settings:
                 iterations=self.iterations // self.scales + (self.iterations % self.scales > halvings),
                 beta=self.beta and self.beta / 4**halvings,
             )
+
+
+class Options(TypedDict, total=False):
+    """The fields of `Settings` as keyword arguments, for type checkers and editors."""
+
+    size: int
+    iterations: int
+    scales: int
+    init: str
+    seed: int
+    optimizer: str | None
+    bounded: bool
+    alpha: float
+    beta: float | None
+    tv_weight: float
+    content_layers: str | Sequence[str]
+    style_layers: str | Sequence[str]
+    layer_weights: Sequence[float] | None
+    rescale: bool
+    rescale_over: str | os.PathLike | None
+    pooling: str
 
 
 def layer_tuple(name: str, layers: str | Iterable[str]) -> tuple[str, ...]:

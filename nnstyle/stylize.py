@@ -1,6 +1,8 @@
 """Style transfer: from pictures to a job (`prepare`), from a job to a picture (`run`), or both at once."""
 
 import copy
+import math
+import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,10 +18,11 @@ from .engine import Engine, devices
 from .errors import InputError
 from .job import Job, prepare
 from .network import Network
-from .objective import Objective, Term, paper_terms, set_targets
+from .objective import Objective, StyleTerm, Term, paper_terms, set_targets
 from .optimizers import ON_HOST, OPTIMIZERS
 from .settings import Settings
 from .weights import Weights, rescale
+from .weights.rescaling import LARGEST as LARGEST_TO_RESCALE_OVER
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def stylize(
     style_layers: str | Sequence[str] = Settings.style_layers,
     layer_weights: Sequence[float] | None = Settings.layer_weights,
     rescale: bool = Settings.rescale,
-    rescale_over: str | None = Settings.rescale_over,
+    rescale_over: str | os.PathLike | None = Settings.rescale_over,
     pooling: str = Settings.pooling,
 ) -> Result:
     """Paint the content of one picture in the style of another (lesson 11).
@@ -184,7 +187,7 @@ style_layers, layer_weights, rescale, rescale_over, pooling
         style_layers=style_layers,  # type: ignore[arg-type]
         layer_weights=layer_weights,  # type: ignore[arg-type]
         rescale=rescale,
-        rescale_over=rescale_over,
+        rescale_over=rescale_over,  # type: ignore[arg-type]
         pooling=pooling,
     )
     device = devices.find(device)
@@ -209,8 +212,16 @@ def engine_for(
     device = devices.find(device)
     if low_memory is None:
         with device.failures():
-            low_memory = device.is_memory_short(job.weights, *job.content.shape[:2])
+            low_memory = device.is_memory_short(job.weights, *largest_size(job))
     return Engine(device, threads, low_memory)
+
+
+def largest_size(job: Job) -> tuple[int, int]:
+    """Height and width of the largest picture that goes through the network, px."""
+    sizes = [picture.shape[:2] for picture in (job.content, job.styles[0].image)]
+    if job.settings.rescale_over is not None:
+        sizes.append((LARGEST_TO_RESCALE_OVER, LARGEST_TO_RESCALE_OVER))
+    return max(sizes, key=math.prod)
 
 
 def run(
@@ -240,6 +251,12 @@ def run(
     NotFiniteError, GpuError
         As `stylize`, which also says what exceptions carry.
     """
+    if callback is not None and not callable(callback):
+        raise InputError(f"the callback must be a function, not {callback!r:.100}")
+    if not isinstance(engine, Engine | None):
+        raise InputError(f"a run needs an nnstyle.Engine, not {engine!r:.100}")
+    if not isinstance(resume, State | None):
+        raise InputError(f"a run goes on from the state of an event, not from {resume!r:.100}")
     engine = engine or engine_for(job)
     with engine:
         return _Run(job, engine, callback, resume).paint()
@@ -256,6 +273,7 @@ class _Run:
         self.records: list[Record] = list(resume.records) if resume else []
         self.latest: Event | None = None
         self.callback_error: BaseException | None = None
+        self.errstate = np.geterr()  # the caller's, for the callback
         self.stopped = False
         self.check_resume()
 
@@ -276,7 +294,7 @@ class _Run:
         """Paint from the smallest scale to the full size."""
         preprocessing = weights.preprocessing
         self.began = time.perf_counter() - (self.records[-1].seconds if self.records else 0)
-        painted: tuple[np.ndarray, np.ndarray] | None = None  # what a scale ended and began with
+        painted: tuple[np.ndarray, np.ndarray] | None = None  # the last scale's result and initial image
         planned, reason = 0, ""
         for index, scale in enumerate(self.settings.each_scale()):
             planned += scale.iterations
@@ -289,9 +307,9 @@ class _Run:
             content, style, initial = (
                 pictures.preprocess(picture, preprocessing) for picture in (content, style, initial)
             )
-            start, memory = initial, None
+            start, history = initial, None
             if self.resume and index == self.resume.scale:
-                start, memory = self.resumed_start(self.resume, initial, planned)
+                start, history = self.resumed_start(self.resume, initial, planned)
                 if len(self.records) == planned:  # it was the last iteration of this scale
                     painted = start, initial
                     continue
@@ -299,7 +317,7 @@ class _Run:
                 start = next_start(*painted, initial, scale)
             # Where a smaller scale ended early, its iterations are left for this one.
             scale = replace(scale, iterations=planned - len(self.records))
-            image, reason = self.paint_scale(index, scale, weights, content, style, start, memory)
+            image, reason = self.paint_scale(index, scale, weights, content, style, start, history)
             painted = image, initial
             if self.stopped:
                 break
@@ -313,7 +331,7 @@ class _Run:
         content: np.ndarray,
         style: np.ndarray,
         start: np.ndarray,
-        memory: list | None,
+        history: list | None,
     ) -> tuple[np.ndarray, str]:
         """Minimize equation (7) at one scale, from preprocessed pictures; return (image, reason)."""
         engine = self.engine
@@ -328,16 +346,16 @@ class _Run:
             objective = Objective(network, terms)
             on_host = self.optimizer in ON_HOST
 
-            def report(image: Array, loss: float, memory: list | None) -> bool:
-                self.report(index, image, loss, dict(objective.losses), memory, weights)
+            def report(image: Array, loss: float, history: list | None) -> bool:
+                self.report(index, image, loss, dict(objective.losses), history, weights)
                 return self.stopped
 
             if not on_host:
                 start = engine.asarray(start, np.float32)
-                memory = memory and [tuple(engine.asarray(a, np.float32) for a in step) for step in memory]
+                history = history and [tuple(engine.asarray(a, np.float32) for a in step) for step in history]
             function = evaluated_on_host(objective) if on_host else objective
             minimize = OPTIMIZERS[self.optimizer]
-            image, reason = minimize(function, start, settings.iterations, bounds, report, memory)
+            image, reason = minimize(function, start, settings.iterations, bounds, report, history)
         return to_host(image), reason
 
     def own_terms(self, scale: int) -> list[Term]:
@@ -345,27 +363,29 @@ class _Run:
         terms = []
         for term in self.job.terms:
             if term.weight * term.layer_weight:
-                term = copy.copy(term)  # the job stays as it is
+                term = copy.deepcopy(term)  # the job stays as it is
+                if isinstance(term, StyleTerm) and term.engine is None:
+                    term.engine = self.engine
                 if term.target == "style":
                     term.weight = term.weight / 4 ** (self.settings.scales - 1 - scale)  # as beta
                 terms.append(term)
         return terms
 
     def report(
-        self, scale: int, image: Array, loss: float, losses: dict, memory: list | None, weights: Weights
+        self, scale: int, image: Array, loss: float, losses: dict, history: list | None, weights: Weights
     ) -> None:
         """Record an iteration, and tell the callback."""
         seconds = time.perf_counter() - self.began
         record = Record(len(self.records) + 1, max(image.shape), loss, losses, seconds)
         self.records.append(record)
-        records = tuple(self.records)
+        count = len(self.records)
 
         def picture() -> np.ndarray:
             return pictures.deprocess(image, weights.preprocessing)
 
         def state() -> State:
-            steps = memory and [tuple(to_host(array) for array in step) for step in memory]
-            return State(scale, to_host(image), steps, records)
+            steps = history and [tuple(to_host(array) for array in step) for step in history]
+            return State(self.job.digest, scale, to_host(image), steps, tuple(self.records[:count]))
 
         if self.engine.device.name != "cpu":
             pixels = picture()  # now: a GPU that fails takes its memory with it
@@ -374,7 +394,8 @@ class _Run:
             self.latest = Event(record, picture, state)
         if self.callback:
             try:
-                self.stopped = bool(self.callback(self.latest))
+                with np.errstate(**self.errstate):
+                    self.stopped = bool(self.callback(self.latest))
             except BaseException as error:
                 self.callback_error = error
                 raise
@@ -392,6 +413,8 @@ class _Run:
 
     def check_resume(self) -> None:
         """Raise InputError for a state that no run of this job can go on from."""
+        if self.resume and self.resume.job != self.job.digest:
+            raise InputError(OTHER_STATE)
         if self.resume and self.resume.scale >= self.settings.scales:
             raise InputError(OTHER_STATE)
         if self.resume and len(self.records) >= self.settings.iterations:
@@ -400,10 +423,10 @@ class _Run:
     def resumed_start(
         self, state: State, initial: np.ndarray, planned: int
     ) -> tuple[np.ndarray, list | None]:
-        """The image and the optimizer's memory to go on from, at a scale that ends when `planned` are done."""
+        """The image and the optimizer's history to go on from, at a scale that ends when `planned` are done."""
         if state.image.shape != initial.shape or len(self.records) > planned:
             raise InputError(OTHER_STATE)
-        return state.image, state.memory
+        return state.image, state.history
 
     def attach_result(self, error: BaseException) -> None:
         """Let the error carry the unfinished picture, where there is one, as its ``result``."""

@@ -9,6 +9,7 @@ from PIL import Image
 
 from nnstyle import (
     ContentTerm,
+    Engine,
     InputError,
     Job,
     Settings,
@@ -21,6 +22,7 @@ from nnstyle import (
     stylize,
 )
 from nnstyle.engine import devices
+from nnstyle.stylize import engine_for
 from tests.support.pictures import noise
 from tests.support.terms import MeanAndVariance
 from tests.support.tiny import tiny_weights
@@ -243,3 +245,67 @@ def test_the_optimizer_is_the_device_s_unless_told_or_bounded():
     assert devices.find("cpu").optimizer == used() == "lbfgs"
     assert used(optimizer="lbfgs-nnstyle") == "lbfgs-nnstyle"
     assert used(bounded=True) == "lbfgs"
+
+
+def test_terms_of_one_name_must_have_one_target(no_weights):
+    terms = [Named(name="mine", target="style", layer="conv1_1"), Named(name="mine", layer="conv1_1")]
+    with pytest.raises(InputError, match="same target"):
+        prepare(noise(64, 64), STYLE, size=96, scales=2, terms=terms)
+
+
+def test_pictures_to_rescale_over_are_read_before_a_network_is_loaded(no_weights, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"broken\.jpg"):
+        prepare(CONTENT, STYLE, size=48, rescale_over=tmp_path)
+
+
+def test_a_layer_of_weight_0_need_not_be_there():
+    weights = tiny_weights(last="conv2_1")
+    how = {"size": 48, "iterations": 1, "alpha": 0.0, "layer_weights": (1, 0, 0, 0, 0)}
+    assert run(prepare(CONTENT, STYLE, weights, **how)).image.shape == (41, 48, 3)
+    with pytest.raises(InputError, match="conv4_2"):
+        prepare(CONTENT, STYLE, weights, **how | {"alpha": 1.0})
+
+
+def test_a_job_cannot_be_changed_by_accident():
+    with pytest.raises(ValueError, match="read-only"):
+        prepare(CONTENT, STYLE, tiny_weights(), size=48).content[0] = 0
+
+
+def test_a_job_tells_of_its_own_terms():
+    terms = [MeanAndVariance("conv1_1", 5.0)]
+    plain, own = (prepare(CONTENT, STYLE, tiny_weights(), size=48, terms=t) for t in ((), terms))
+    assert "terms" not in plain.describe() and plain.digest != own.digest
+    assert own.describe()["terms"][0]["class"] == "MeanAndVariance"
+    assert own.describe()["terms"][0]["weight"] == 5.0
+
+
+def test_a_style_term_of_ones_own_can_be_pickled_and_gets_the_engine():
+    job = prepare(
+        CONTENT, STYLE, tiny_weights(), size=48, iterations=2, beta=0.0, terms=[StyleTerm("conv1_1", 1e4)]
+    )
+    with Engine() as engine:
+        counted = []
+        gram_matrix = engine.gram_matrix
+        engine.gram_matrix = lambda features: counted.append(1) or gram_matrix(features)
+        assert run(pickle.loads(pickle.dumps(job)), engine).image.shape == (41, 48, 3)
+    assert len(counted) >= 3  # the target, and each evaluation
+
+
+def test_settings_of_another_kind_are_refused(no_weights):
+    with pytest.raises(InputError, match="must be nnstyle.Settings"):
+        prepare(CONTENT, STYLE, settings={"size": 64})
+
+
+def test_memory_is_counted_for_the_largest_picture(monkeypatch):
+    asked = []
+
+    def is_memory_short(weights, *size):
+        asked.append(size)
+        return False
+
+    monkeypatch.setattr(devices.CPU, "is_memory_short", is_memory_short, raising=False)
+    wide = noise(60, 320)
+    job = prepare(wide, noise(320, 320, seed=1), tiny_weights(), size=320)
+    engine_for(job)
+    assert asked == [(320, 320)]

@@ -208,3 +208,9 @@ def test_an_average_pool_without_the_quarter_is_caught(engine, rng):
     x = rng.normal(size=(4, 6, 3))
     assert gradient_error(engine.average_pool, wrong, x, rng) > 1e-2
     assert adjoint_error(engine.average_pool, wrong, x, rng) > 1e-3
+
+
+def test_a_bias_of_another_type_leaves_the_type_of_x(rng):
+    x, kernel = rng.normal(size=(4, 5, 2)).astype(np.float32), rng.normal(size=(3, 3, 2, 3))
+    for engine in (layers, Engine()):
+        assert engine.conv(x, kernel.astype(np.float32), rng.normal(size=3))[0].dtype == np.float32

@@ -217,3 +217,17 @@ def test_a_network_with_another_layer_has_another_output(image, engine):
         Network(w, engine=engine).forward(image, ["conv1_2"])[0]["conv1_2"] for w in (weights, louder)
     )
     np.testing.assert_allclose(loud, 2 * quiet, rtol=1e-5)
+
+
+def test_weights_that_do_not_make_a_vgg_are_refused():
+    weights = dict(tiny_weights(last="conv2_2"))
+    for wrong in ({}, weights | {"foo": weights["conv1_1"]}, weights | {"pool1": weights["conv1_1"]}):
+        with pytest.raises(InputError, match="conv1_1, conv1_2 and so on"):
+            Network(wrong)
+    del weights["conv1_2"]
+    with pytest.raises(InputError, match="conv1_2 are missing"):
+        Network(weights)
+
+
+def test_one_name_may_be_given_as_it_is(image):
+    assert list(Network(tiny_weights()).forward(image, "conv1_2")[0]) == ["conv1_2"]

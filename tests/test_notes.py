@@ -74,3 +74,10 @@ def test_a_listener_is_not_heard_in_a_thread_that_has_none():
     with heard_by(heard.append), ThreadPoolExecutor(1) as pool:
         pool.submit(work).result()
     assert not heard
+
+
+def test_a_warning_names_the_line_outside_of_the_package():
+    transparent = np.zeros((40, 40, 4), np.uint8)
+    with pytest.warns(UserWarning, match="transparent") as caught:
+        load_image(transparent)
+    assert caught[0].filename == __file__

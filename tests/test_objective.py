@@ -352,3 +352,32 @@ def test_objectives_that_make_no_sense_are_refused():
 def test_a_term_without_a_loss_says_so():
     with pytest.raises(NotImplementedError):
         Term()(np.zeros((2, 2, 3)))
+
+
+class Half(Term):
+    """Half the squared sum, whose gradient is a view of the features."""
+
+    layer, target = "conv1_1", None
+
+    def __init__(self, name, weight):
+        self.name, self.weight = name, weight
+
+    def __call__(self, features):
+        return losses.squared_sum(features) / 2, features[:]
+
+
+def test_a_gradient_that_is_a_view_is_not_scaled_in_place(rng):
+    network = Network(tiny_weights(), dtype=np.float64)
+    image = rng.normal(size=(12, 14, 3))
+    one = Objective(network, [Half("one", 3.0)])(image)
+    both = Objective(network, [Half("one", 3.0), Half("another", 3.0)])(image)
+    np.testing.assert_allclose(both[0], 2 * one[0], rtol=1e-12)
+    np.testing.assert_allclose(both[1], 2 * one[1], rtol=1e-12)
+
+
+def test_targets_may_be_set_from_an_iterator(rng):
+    network = Network(tiny_weights(), dtype=np.float64)
+    terms = [ContentTerm("conv1_1"), StyleTerm("conv1_1")]
+    image = rng.normal(size=(12, 14, 3))
+    set_targets(iter(terms), network, image, image)
+    assert Objective(network, terms)(image)[0] == 0

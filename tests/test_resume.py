@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lessons.strict_arrays import StrictArray, StrictDevice
-from nnstyle import Engine, InputError, prepare, run
+from nnstyle import Engine, InputError, layers, prepare, run
 from nnstyle.optimizers import OPTIMIZERS
 from tests.support.pictures import noise
 from tests.support.terms import MeanAndVariance
@@ -79,17 +79,17 @@ def test_without_its_memory_it_would_be_another_run():
     """The twin that must fail."""
     job = make_job()
     expected, states = states_of(job)
-    assert not same(run(job, resume=replace(states[3], memory=None)), expected)
+    assert not same(run(job, resume=replace(states[3], history=None)), expected)
 
 
 def test_where_a_small_scale_ended_early_the_next_one_goes_on(monkeypatch):
     """The state after its last iteration says no more than that: the scale is tried once more."""
     original = OPTIMIZERS["lbfgs-nnstyle"]
 
-    def minimize(objective, start, iterations, bounds, callback, memory):
+    def minimize(objective, start, iterations, bounds, callback, history):
         if max(start.shape) == 36:  # as if no lower loss were found, after two iterations
-            iterations = 2 - len(memory or ())
-        return original(objective, start, iterations, bounds, callback, memory)
+            iterations = 2 - len(history or ())
+        return original(objective, start, iterations, bounds, callback, history)
 
     monkeypatch.setitem(OPTIMIZERS, "lbfgs-nnstyle", minimize)
     job = make_job(scales=2)
@@ -100,11 +100,11 @@ def test_where_a_small_scale_ended_early_the_next_one_goes_on(monkeypatch):
 
 
 def test_scipy_s_goes_on_from_the_picture():
-    """It cannot hand its memory out: the way differs, but not where it begins."""
+    """It cannot hand its history out: the way differs, but not where it begins."""
     job = make_job(optimizer="lbfgs", iterations=10, scales=2)
     expected, states = states_of(job)
     for state in (states[2], states[4], states[7]):
-        assert state.memory is None
+        assert state.history is None
         seen = []
         result = run(job, callback=lambda event, seen=seen: seen.append(event), resume=state)
         done = len(state.records)
@@ -125,8 +125,8 @@ def test_the_time_goes_on_as_well():
 def test_a_state_is_plain_arrays_of_the_host_on_any_device():
     job = make_job()
     _, states = states_of(job, engine=Engine(StrictDevice()))
-    arrays = [states[-1].image, *(array for step in states[-1].memory for array in step)]
-    assert len(states[-1].memory) == 7
+    arrays = [states[-1].image, *(array for step in states[-1].history for array in step)]
+    assert len(states[-1].history) == 7
     assert all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays)
     assert not any(isinstance(array, StrictArray) for array in arrays)
 
@@ -154,3 +154,26 @@ def test_states_of_other_jobs_or_finished_ones_are_refused():
     with pytest.raises(InputError, match="belongs to another job"):
         run(job, resume=two_scales[5])
     assert two_scales[5].scale == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"beta": 1e5}, {"pooling": "max"}, {"iterations": 8}, {"terms": [MeanAndVariance("conv1_1", 2.0)]}],
+)
+def test_a_state_of_a_job_that_differs_in_anything_is_refused(other):
+    _, states = states_of(make_job())
+    with pytest.raises(InputError, match="another job"):
+        run(make_job(**other), resume=states[2])
+
+
+def test_a_state_of_a_job_with_other_pictures_is_refused():
+    _, states = states_of(make_job())
+    swapped = prepare(STYLE, CONTENT, tiny_weights(), size=72, iterations=7, optimizer="lbfgs-nnstyle")
+    with pytest.raises(InputError, match="another job"):
+        run(swapped, resume=states[2])
+
+
+@pytest.mark.parametrize("wrong", [{"resume": "x"}, {"callback": 3}, {"engine": layers}])
+def test_arguments_of_another_kind_are_refused(wrong):
+    with pytest.raises(InputError):
+        run(make_job(), **wrong)

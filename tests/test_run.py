@@ -279,3 +279,10 @@ def test_a_term_without_a_loss_is_no_failure_of_the_gpu():
 def test_records_and_results_can_be_pickled():
     result = pickle.loads(pickle.dumps(run(make_job())))
     assert len(result.losses) == 6 and result.image.shape == (40, 48, 3)
+
+
+def test_the_callback_has_the_numpy_settings_of_the_caller():
+    seen = []
+    with np.errstate(over="raise", invalid="warn"):
+        run(make_job(), callback=lambda event: seen.append(np.geterr()))
+    assert seen and all(kept["over"] == "raise" and kept["invalid"] == "warn" for kept in seen)

@@ -1,6 +1,7 @@
 """Settings: what they take, what they refuse, and that each is described in one place."""
 
 import dataclasses
+import importlib
 import inspect
 import json
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnstyle import InputError, Settings, stylize
+from nnstyle.settings import Options
 from tests.support.tiny import tiny_weights
 
 
@@ -123,3 +125,47 @@ def test_stylize_has_every_setting_as_an_option_with_the_same_default_and_type()
         option = options[field.name]
         assert option.default == field.default and option.kind is inspect.Parameter.KEYWORD_ONLY
         assert option.annotation is not inspect.Parameter.empty
+
+
+def test_stylize_hands_every_setting_on(monkeypatch):
+    """Each has a value of its own here, so that none can be taken for another."""
+    given = {
+        "size": 64,
+        "iterations": 7,
+        "scales": 2,
+        "init": "noise",
+        "seed": 11,
+        "optimizer": "lbfgs",
+        "bounded": True,
+        "alpha": 0.5,
+        "beta": 2.5,
+        "tv_weight": 0.25,
+        "content_layers": ("conv2_1",),
+        "style_layers": ("conv1_1", "conv3_1"),
+        "layer_weights": (0.75, 0.125),
+        "rescale": False,
+        "rescale_over": "a folder",
+        "pooling": "max",
+    }
+    assert given.keys() == {field.name for field in dataclasses.fields(Settings)}
+    assert not any(given[field.name] == field.default for field in dataclasses.fields(Settings))
+    received = []
+
+    def prepare(content, style, weights, settings, terms):
+        received.append(settings)
+        raise InputError("enough")
+
+    monkeypatch.setattr(importlib.import_module("nnstyle.stylize"), "prepare", prepare)
+    with pytest.raises(InputError, match="enough"):
+        stylize("a", "b", **given)
+    assert dataclasses.asdict(received[0]) == given
+
+
+def test_the_options_of_prepare_are_the_settings():
+    assert list(Options.__annotations__) == [field.name for field in dataclasses.fields(Settings)]
+
+
+@pytest.mark.parametrize("name", ["optimizer", "init", "pooling"])
+def test_a_choice_is_a_text(name):
+    with pytest.raises(InputError, match=f"{name} must be one of"):
+        Settings(**{name: np.zeros(2)})

@@ -10,7 +10,7 @@ import numpy as np
 from ..engine import Engine
 from ..engine.device import Device
 from ..engine.gpu import Gpu
-from ..optimizers.scipy_lbfgsb import STEPS_REMEMBERED
+from ..optimizers.scipy_lbfgsb import HISTORY_SIZE
 from ..pictures import LARGEST, SMALLEST
 from . import against_torch, floor, work
 from .meter import Evaluation, Meter
@@ -145,7 +145,7 @@ class GpuMeter(Meter):
         """
         self.free()
         weights, free = work.make_weights(network), self.device.available()
-        pictures = 2 * STEPS_REMEMBERED + 8
+        pictures = 2 * HISTORY_SIZE + 8
         return {
             "estimated": largest(lambda n: self.device.bytes_needed(weights, n, n) <= free),
             "tried": largest(lambda n: self.pool_peak(network, n, pictures=pictures) is not None),

@@ -10,7 +10,7 @@ from ..engine import devices
 from ..engine.device import Device
 from ..optimizers import ON_HOST, OPTIMIZERS
 from ..optimizers.lbfgs import dot
-from ..optimizers.scipy_lbfgsb import STEPS_REMEMBERED
+from ..optimizers.scipy_lbfgsb import HISTORY_SIZE
 
 # Measured in four stylizations at 512 px, of 140 to 160 iterations: 1.025 to 1.034. In two shorter
 # ones (128 px, 100; 256 px, 60) L-BFGS-B took 1.05 and 1.07, and our own L-BFGS 1.02 and 1.05.
@@ -61,12 +61,12 @@ def lbfgs_seconds(
         wait()
         ends.append(time.perf_counter() - in_objective)
 
-    start, iterations = np.zeros((size, size, 3), np.float32), STEPS_REMEMBERED + 11
+    start, iterations = np.zeros((size, size, 3), np.float32), HISTORY_SIZE + 11
     if name in ON_HOST:
         OPTIMIZERS[name](objective_from_host, start, iterations, callback=on_iteration)
     else:
         OPTIMIZERS[name](objective, device.to_device(start), iterations, callback=on_iteration)
-    return float(np.median(np.diff(ends[STEPS_REMEMBERED:])))
+    return float(np.median(np.diff(ends[HISTORY_SIZE:])))
 
 
 def simple_function(size: int, device: Device) -> Callable[[Array], tuple[float, Array]]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..arrays import Array, array_module, read_only
 from ..errors import InputError
+from ..layers import corners
 from .bands import in_bands
 from .constants import ConstantCache
 from .device import Device
@@ -229,7 +230,7 @@ class Engine:
     def max_pool(self, x: Array) -> tuple[Array, tuple[Array, tuple]]:
         """As `nnstyle.layers.max_pool`."""
         xp = array_module(x)
-        shape = corners(even(x))[0].shape
+        shape = corners(x)[0].shape
         y, winner = self.empty(shape, x.dtype), self.empty(shape, np.uint8)
 
         def band(y: Array, winner: Array, x: Array) -> None:
@@ -264,7 +265,7 @@ class Engine:
             top_left, top_right, bottom_left, bottom_right = corners(x)
             y[...] = (top_left + top_right + bottom_left + bottom_right) / 4
 
-        y = self.empty(corners(even(x))[0].shape, x.dtype)
+        y = self.empty(corners(x)[0].shape, x.dtype)
         in_bands(self, band, y, even(x))
         return y, x.shape
 
@@ -329,11 +330,6 @@ def whole_number(threads: Any) -> int | None:
 def even(x: Array) -> Array:
     """x without an odd last row or column."""
     return x[: x.shape[0] // 2 * 2, : x.shape[1] // 2 * 2]
-
-
-def corners(x: Array) -> list[Array]:
-    """Views of the four values of every 2x2 window of `even(x)`, in reading order."""
-    return [x[a::2, b::2] for a in range(2) for b in range(2)]
 
 
 def zero_odd_edges(dx: Array) -> Array:

@@ -2,7 +2,7 @@
 
 All of them have one signature::
 
-    minimize(objective, start, iterations, bounds=None, callback=None, memory=None) -> (image, reason)
+    minimize(objective, start, iterations, bounds=None, callback=None, history=None) -> (image, reason)
 
 `scipy_lbfgsb.minimize` describes it. An optimizer of your own needs a line in `OPTIMIZERS`, and is then
 a value of the setting ``optimizer``.

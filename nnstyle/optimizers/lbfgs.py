@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..arrays import Array, array_module
 from ..errors import InputError, NotFiniteError
-from .scipy_lbfgsb import STEPS_REMEMBERED
+from .scipy_lbfgsb import HISTORY_SIZE
 
 # The two Wolfe conditions. With slope(t) the derivative along the direction d at x + t d, a step t
 # must lower the loss by a share of what the slope promises, and must flatten the slope:
@@ -22,7 +22,7 @@ def minimize(
     iterations: int,
     bounds: None = None,
     callback: Callable | None = None,
-    memory: Iterable[tuple[Array, Array]] | None = None,
+    history: Iterable[tuple[Array, Array]] | None = None,
 ) -> tuple[Array, str]:
     """Lower `objective` by L-BFGS, starting from the image `start`, on its device and in its type.
 
@@ -31,13 +31,13 @@ def minimize(
     size of the image; only single numbers, losses and slopes, come to the processor.
 
     Parameters, results and errors are those of `scipy_lbfgsb.minimize`, with two differences: `bounds` must
-    be None, because they need L-BFGS-B; and `memory` holds the steps remembered, as pairs (s, y), so that
+    be None, because they need L-BFGS-B; and `history` holds the steps remembered, as pairs (s, y), so that
     a run continued with it computes exactly what the uninterrupted run would have.
     """
     if bounds is not None:
         raise InputError("bounded pictures need SciPy's L-BFGS-B: choose the optimizer lbfgs")
-    steps: deque[Step] = deque(maxlen=STEPS_REMEMBERED)
-    for s, y in memory or ():
+    steps: deque[Step] = deque(maxlen=HISTORY_SIZE)
+    for s, y in history or ():
         remember(steps, s, y)
     here = evaluate(objective, start)
     for _ in range(iterations):

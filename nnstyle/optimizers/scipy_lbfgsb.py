@@ -8,8 +8,8 @@ import scipy.optimize
 
 from ..errors import NotFiniteError
 
-STEPS_REMEMBERED = 10  # with fewer, an iteration is cheaper and more are needed: no gain either way
-OPTIONS = {"maxcor": STEPS_REMEMBERED, "maxfun": sys.maxsize, "ftol": 0, "gtol": 0}
+HISTORY_SIZE = 10  # with fewer, an iteration is cheaper and more are needed: no gain either way
+OPTIONS = {"maxcor": HISTORY_SIZE, "maxfun": sys.maxsize, "ftol": 0, "gtol": 0}
 
 
 def minimize(
@@ -18,7 +18,7 @@ def minimize(
     iterations: int,
     bounds: tuple | None = None,
     callback: Callable | None = None,
-    memory: object = None,
+    history: object = None,
 ) -> tuple[np.ndarray, str]:
     """Lower `objective` by L-BFGS-B, starting from the image `start` (lesson 10).
 
@@ -37,10 +37,10 @@ def minimize(
         Smallest and largest value allowed, each a number or an array that broadcasts to the image.
         Every iteration then takes longer.
     callback : callable, optional
-        Called after each iteration as ``callback(image, loss, memory)``; the latest call of `objective`
+        Called after each iteration as ``callback(image, loss, history)``; the latest call of `objective`
         was at this image. If it returns a true value, the optimization stops.
-    memory : optional
-        What an earlier run's callback got as its `memory`, to go on from there. SciPy does not hand out
+    history : optional
+        What an earlier run's callback got as its `history`, to go on from there. SciPy does not hand out
         the steps that it remembers: here it is None, and the run starts with none.
 
     Returns

@@ -49,7 +49,7 @@ def losses_of(minimize, objective, start, iterations):
         calls.append(1)
         return objective(image)
 
-    minimize(counted, start, iterations, callback=lambda image, loss, memory: losses.append(loss))
+    minimize(counted, start, iterations, callback=lambda image, loss, history: losses.append(loss))
     return losses, len(calls)
 
 
@@ -125,7 +125,7 @@ def test_the_image_keeps_its_shape_and_type_and_the_callback_sees_every_iteratio
     seen, start = [], np.zeros((2, 3, 3), np.float32)
     single = lambda image: (quadratic(image)[0], quadratic(image)[1].astype(np.float32))
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         seen.append((image, loss))
 
     image, reason = lbfgs.minimize(single, start, 7, callback=callback)
@@ -170,7 +170,7 @@ def test_at_every_callback_the_latest_evaluation_was_at_its_image(name, disturba
     function, start = FUNCTIONS[name]
     recorded, seen = Recorded(function, disturbance), []
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         np.testing.assert_array_equal(recorded.image, image)
         assert recorded.loss == loss
         seen.append(loss)
@@ -199,7 +199,7 @@ def test_where_the_line_search_gives_up_the_latest_evaluation_was_at_the_point_i
 def test_a_record_does_not_mix_two_points_where_the_line_search_gives_up():
     recorded, seen = Recorded(cliff), []
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         seen.append(loss)
         np.testing.assert_array_equal(recorded.image, image)
         assert recorded.loss == loss == cliff(image)[0]
@@ -218,7 +218,7 @@ def test_where_no_trial_was_short_enough_there_is_no_point():
 def test_a_true_return_value_of_the_callback_stops():
     seen = []
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         seen.append(image)
         return len(seen) == 3
 
@@ -229,7 +229,7 @@ def test_a_true_return_value_of_the_callback_stops():
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, StopIteration, ValueError])
 def test_an_exception_from_the_callback_passes_through(error):
-    def stop(image, loss, memory):
+    def stop(image, loss, history):
         raise error
 
     with pytest.raises(error):
@@ -250,18 +250,18 @@ def test_a_run_continued_with_its_memory_is_the_uninterrupted_one(dtype, disturb
 
     recorded, points = Recorded(function, disturbance), []
 
-    def keep(image, loss, memory):
-        points.append((image, loss, [(s.copy(), y.copy()) for s, y in memory], recorded.calls))
+    def keep(image, loss, history):
+        points.append((image, loss, [(s.copy(), y.copy()) for s, y in history], recorded.calls))
 
     start = np.zeros((2, 3, 3), dtype)
     expected, _ = lbfgs.minimize(recorded, start, 25, callback=keep)
-    assert len(points) == 25 and {len(memory) for _, _, memory, _ in points} >= {1, 5, 10}
+    assert len(points) == 25 and {len(history) for _, _, history, _ in points} >= {1, 5, 10}
     losses = [loss for _, loss, _, _ in points]
-    for done, (image, _, memory, calls) in enumerate(points, start=1):
+    for done, (image, _, history, calls) in enumerate(points, start=1):
         again, seen = Recorded(function, disturbance), []
         again.calls = calls - 1  # it evaluates the start once more
-        callback = lambda image, loss, memory, seen=seen: seen.append(loss)
-        result, _ = lbfgs.minimize(again, image, 25 - done, callback=callback, memory=memory)
+        callback = lambda image, loss, history, seen=seen: seen.append(loss)
+        result, _ = lbfgs.minimize(again, image, 25 - done, callback=callback, history=history)
         np.testing.assert_array_equal(result, expected)
         assert seen == losses[done:]
 

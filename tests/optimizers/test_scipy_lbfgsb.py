@@ -19,7 +19,7 @@ def test_the_image_keeps_its_shape_and_type_and_the_callback_sees_every_iteratio
     seen = []
     start = np.zeros((2, 3, 3), np.float32)
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         seen.append((image, loss))
 
     image, reason = minimize(quadratic, start, 7, callback=callback)
@@ -93,7 +93,7 @@ def test_a_loss_or_gradient_that_is_not_finite_ends_the_run(bad):
 
 
 def test_an_exception_from_the_callback_passes_through():
-    def stop(image, loss, memory):
+    def stop(image, loss, history):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -103,7 +103,7 @@ def test_an_exception_from_the_callback_passes_through():
 def test_stop_iteration_from_the_callback_passes_through_as_well():
     """SciPy alone would take it for a wish to stop, and nobody would hear of it."""
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         next(iter([]))
 
     with pytest.raises(StopIteration):
@@ -113,9 +113,9 @@ def test_stop_iteration_from_the_callback_passes_through_as_well():
 def test_a_true_return_value_of_the_callback_stops():
     seen = []
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         seen.append(image)
-        assert memory is None  # SciPy does not hand its steps out
+        assert history is None  # SciPy does not hand its steps out
         return len(seen) == 3
 
     image, reason = minimize(rosenbrock, np.zeros((2, 3, 3)), 50, callback=callback)
@@ -129,7 +129,7 @@ def test_at_every_callback_the_latest_evaluation_was_at_its_image(disturbance, b
     """What an objective keeps of its latest call (its single losses) belongs to the image reported."""
     recorded, seen = Recorded(rosenbrock, disturbance), []
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         np.testing.assert_array_equal(recorded.image, image)
         assert recorded.loss == loss
         seen.append(loss)
@@ -150,7 +150,7 @@ def test_so_it_is_even_if_scipy_evaluates_elsewhere_first(monkeypatch):
     monkeypatch.setattr(scipy.optimize, "minimize", restless)
     recorded, seen = Recorded(quadratic), []
 
-    def callback(image, loss, memory):
+    def callback(image, loss, history):
         np.testing.assert_array_equal(recorded.image, image)
         assert recorded.loss == loss
         seen.append(loss)
@@ -165,7 +165,7 @@ def test_it_goes_on_from_an_image():
     minimize(rosenbrock, np.zeros((2, 3, 3)), 20, callback=lambda image, loss, _: seen.append((image, loss)))
     later = []
     image, _ = minimize(
-        rosenbrock, seen[9][0], 200, callback=lambda image, loss, _: later.append(loss), memory=None
+        rosenbrock, seen[9][0], 200, callback=lambda image, loss, _: later.append(loss), history=None
     )
     assert max(later) < seen[9][1]
     np.testing.assert_allclose(image, 1, atol=1e-6)
