@@ -25,7 +25,7 @@ from nnstyle.pictures import preprocess
 from nnstyle.weights import rescale
 from nnstyle.weights.rescaling import mean_activations
 
-SIZE, PAPERS = tools.size(__name__, 192), (1 / 5,) * 5  # w_l
+SIZE, PAPERS = tools.size(__name__, 192, smallest=192), (1 / 5,) * 5  # w_l
 assert SIZE >= 192, "--size 192 or more: three scales begin at a quarter of it"
 PHOTO, PAINTING, WEIGHTS = tools.photo(SIZE), tools.painting(SIZE), load_weights()
 distance = lambda picture: np.abs(picture.astype(float) - PHOTO).mean()

@@ -30,13 +30,17 @@ def painting(size=256):
     return resize(load_image(SAMPLES / "style.jpg"), size)
 
 
-def size(module, default):
+def size(module, default, smallest=96):
     """The number after ``--size`` if `module`, the lesson's ``__name__``, says that it runs by itself."""
+    if module != "__main__":
+        return default
     parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "--size", type=int, default=default, help=f"long edge of the pictures, px ({default})"
-    )
-    return parser.parse_args().size if module == "__main__" else default
+    text = f"long edge of the pictures, px ({default}; at least {smallest})"
+    parser.add_argument("--size", type=int, default=default, help=text)
+    chosen = parser.parse_args().size
+    if chosen < smallest:
+        parser.error(f"in smaller pictures than {smallest} px the lesson's claims do not hold")
+    return chosen
 
 
 def seconds(function, rounds=5):
@@ -59,7 +63,7 @@ def must_fail(function, error):
     try:
         function()
     except error as complaint:
-        print(f"{error.__name__}: {complaint}")
+        print(f"as it should, it raises {error.__name__}: {complaint}")
     else:
         raise AssertionError(f"no {error.__name__} was raised")
 

@@ -174,8 +174,11 @@ def prepare(
 def load_for_all_scales(picture: Any, settings: Settings) -> np.ndarray:
     """A picture at the full size, found large enough for every scale."""
     image = resize(load_image(picture), settings.size)
-    for scale in settings.each_scale():
-        resize(image, scale.size)
+    try:
+        for scale in settings.each_scale():
+            resize(image, scale.size)
+    except InputError as error:
+        raise InputError(f"{settings.scales} scales are too many for this picture: {error}") from None
     image.flags.writeable = False
     return image
 

@@ -7,7 +7,8 @@ are frozen (it is the image that changes), so no derivatives with respect to ker
 biases are computed.
 
 Feature maps are arrays of shape (height, width, channels) and of any floating type, from
-NumPy or CuPy. `nnstyle.Engine` has the same functions, fast.
+NumPy or CuPy. `nnstyle.Engine` has the same functions, fast. `add`, `asarray` and `constant`, at the
+end, are what a network needs besides.
 """
 
 import numpy as np
@@ -48,8 +49,9 @@ def conv(x: Array, kernel: Array, bias: Array | float) -> tuple[Array, Array]:
 def conv_backward(dy: Array, kernel: Array) -> Array:
     """Gradient of `conv` with respect to its input (lesson 5).
 
-    The pixel ``x[i, j]`` contributes to ``y[i - a + 1, j - b + 1]`` through ``kernel[a, b]``.
-    Each derivative returns the way it came, through the transpose of the same matrix.
+    In `conv`, each of nine products takes a shifted piece of the padded input through the matrix
+    ``kernel[a, b]``. Here, each product takes dy through the transpose of that matrix, and adds the
+    result to the same piece.
 
     Parameters
     ----------

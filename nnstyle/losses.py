@@ -63,11 +63,12 @@ def gram_matrix_backward(dG: Array, features: Array) -> Array:
         ``dF = (dG + dG^T) F``: F is in ``F F^T`` twice.
     """
     F_T = features.reshape(-1, features.shape[-1])
-    return (F_T @ (dG + dG.T)).reshape(features.shape)  # the matrix in brackets is symmetric
+    # The transpose of (dG + dG^T) F: the sum in brackets is symmetric.
+    return (F_T @ (dG + dG.T)).reshape(features.shape)
 
 
 def gram_loss(gram: Array, target: Array, positions: float) -> tuple[float, Array]:
-    """Squared distance between two Gram matrices of the same number of positions (lesson 9).
+    """Squared distance between two Gram matrices, both summed over M positions (lesson 9).
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def gram_loss(gram: Array, target: Array, positions: float) -> tuple[float, Arra
         Its derivative with respect to G, ``1 / (2 N^2 M^2) (G - A)``.
     """
     G, A, N, M = gram, target, len(gram), positions
-    difference = (G - A) / (N * M)  # divided now: squared first, float32 would lose small values
+    difference = (G - A) / (N * M)  # before it is squared: squares of G could overflow float32
     return squared_sum(difference) / 4, difference / (2 * N * M)
 
 
@@ -112,7 +113,9 @@ def style_loss(
         Equation (6), ``1 / (N^2 M^2) (G - A) F``.
     """
     M = features[..., 0].size
-    A = style_gram * (M / (style_positions or M))
+    if style_positions is None:
+        style_positions = M
+    A = style_gram * (M / style_positions)
     loss, dG = gram_loss(gram_matrix(features), A, M)
     return loss, gram_matrix_backward(dG, features)
 

@@ -26,11 +26,11 @@ class Term:
         What its loss is called in `Objective.losses` and `nnstyle.Record.losses`. Terms of the
         same name add up: the style loss is one sum over several layers.
     weight : float
-        Its factor in equation (7): alpha or beta. All terms of one name have the same.
+        Its factor in equation (7): alpha or beta. Terms of one name must have the same weight.
     layer_weight : float
         Its share in the sum over terms of its name: w_l in equation (5).
     layer : str or None
-        The layer whose feature map it sees; None for the image itself.
+        The layer whose feature map it sees; None for the preprocessed image itself.
     target : "content", "style" or None
         The picture that it compares with, if any.
 
@@ -44,7 +44,7 @@ class Term:
     ...
     ...     def __call__(self, features):
     ...         difference = features.mean((0, 1)) - self.mean
-    ...         gradient = 0 * features + 2 * difference / features[..., 0].size
+    ...         gradient = np.ones_like(features) * 2 * difference / features[..., 0].size
     ...         return float((difference**2).sum()), gradient
     """
 
@@ -55,7 +55,7 @@ class Term:
     target: str | None = None
 
     def set_target(self, features: Array) -> None:
-        """Take what is needed from the target picture's features at `layer` (or its pixels)."""
+        """Take what is needed from the target picture's features at `layer`, or from that picture."""
 
     def __call__(self, features: Array) -> tuple[float, Array]:
         """Return the loss, and its gradient with respect to the features; neither is weighted."""
@@ -92,7 +92,7 @@ class GramSum:
 
 
 class StyleTerm(Term):
-    """Equation (4) at one layer: w_l E_l with its weight in equation (5).
+    """E_l, equation (4), at one layer; `Objective` multiplies it by w_l, equation (5).
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class StyleTerm(Term):
         return GramSum(engine.gram_matrix(features), features[..., 0].size)
 
     def loss_and_gradient(self, features: Array, whole: GramSum) -> tuple[float, Array]:
-        """Loss, and its gradient at these features, which may be a part of the whole."""
+        """Loss of the whole picture, and its gradient at these features: those of all or a part of it."""
         A = self.style.matrix * (whole.positions / self.style.positions)
         loss, dG = losses.gram_loss(whole.matrix, A, whole.positions)
         engine = self.engine or losses
@@ -256,6 +256,10 @@ class Objective:
     def weighted_gradient(self, term: Term, features: Array) -> Array:
         """Gradient of a term with its weights in equations (5) and (7); its loss is added up."""
         loss, gradient = term(features)
+        if gradient.shape != features.shape:
+            raise ValueError(
+                f"the gradient of the term {term.name!r} is {gradient.shape}, where it sees {features.shape}"
+            )
         if hasattr(loss, "item"):  # a number of an array library's, perhaps on a GPU
             loss = loss.item()
         self.losses[term.name] += term.layer_weight * loss  # equation (5)

@@ -78,8 +78,8 @@ class Device:
         except (GpuError, NotImplementedError):
             raise
         except Exception as error:
-            # CUDA's errors are RuntimeErrors in CuPy; its compiler has an Exception of its own.
-            if isinstance(error, RuntimeError) or is_of_cupy(error):
+            # CuPy has errors of its own; PyTorch's are RuntimeErrors that name CUDA.
+            if is_of_cupy(error) or (isinstance(error, RuntimeError) and "cuda" in str(error).lower()):
                 reason = " ".join(str(error).split())[:300] or type(error).__name__
                 raise GpuError(f"{self.title} failed: {reason}") from error
             raise

@@ -17,7 +17,9 @@ from .winograd_whole import BLOCK_BYTES, winograd_conv_whole
 if TYPE_CHECKING:
     from .engine import Engine
 
-INSTALL = "pip install nnstyle[cuda12] (or nnstyle[cuda13]: nvidia-smi shows which CUDA the driver knows)"
+INSTALL = (
+    "pip install 'cupy-cuda12x[ctk]' (or cupy-cuda13x[ctk]: nvidia-smi shows which CUDA the driver knows)"
+)
 
 
 class Gpu(Device):

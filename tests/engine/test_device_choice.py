@@ -51,7 +51,7 @@ def install(monkeypatch):
 def test_without_cupy_it_is_said_how_to_install_it(install):
     install(None)
     with pytest.raises(
-        InputError, match=r"not installed: pip install nnstyle\[cuda12\] \(or nnstyle\[cuda13\]"
+        InputError, match=r"not installed: pip install 'cupy-cuda12x\[ctk\]' \(or cupy-cuda13x"
     ):
         devices.find("cuda")
     assert devices.find("auto").name == "cpu"
@@ -111,7 +111,7 @@ def test_the_command_refuses_in_one_line(install, capsys, folder):
     install(None)
     assert main([*map(str, (folder / "content.png", folder / "style.png")), "--device", "cuda", *SMALL]) == 2
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "nnstyle[cuda12]" in said
+    assert said.count("\n") == 1 and "cupy-cuda12x[ctk]" in said
 
 
 def test_bounded_pictures_and_the_other_optimizer_exclude_each_other():
