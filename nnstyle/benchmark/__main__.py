@@ -13,6 +13,8 @@ import numpy as np
 import scipy
 
 from ..cli.arguments import Parser
+from ..cli.process import run_as_process
+from ..cli.progress import say
 from ..engine import Engine, devices
 from ..errors import GpuError, InputError
 from ..pictures import LARGEST, SMALLEST
@@ -40,9 +42,12 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 2 for bad input or a GPU that fails, 130 after Ctrl-C.
+        The exit status: 0, 2 for bad options or input or a GPU that fails, 130 after Ctrl-C.
     """
-    arguments = make_parser().parse_args(argv)
+    try:
+        arguments = make_parser().parse_args(argv)
+    except SystemExit as end:  # --help or bad options: all is said
+        return int(end.code or 0)
     try:
         device = devices.find(arguments.device)
         # If PyTorch is missing, then say so now, not after minutes of measuring.
@@ -64,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def complain(message: str) -> None:
     """One line on standard error."""
-    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+    say(f"{PROGRAM}: {' '.join(message.split())}", sys.stderr)
 
 
 def make_parser() -> Parser:
@@ -124,19 +129,19 @@ def measure(arguments: argparse.Namespace, engine: Engine, meter: Meter) -> None
         **meter.facts(needs_torch(arguments)),
     }
     write(figures, arguments.json)  # if that fails, then now
-    print(", ".join(f"{name} {value}" for name, value in figures.items()))
+    say(", ".join(f"{name} {value}" for name, value in figures.items()), sys.stdout)
     for name, rate in rates.items():
         what, _, of = name.partition(" a second of ")
-        print(f"float32 {of}: {rate / 1e9:.0f} billion {what} a second")
-    print(table.header(arguments.against_torch, meter.decimals), flush=True)
+        say(f"float32 {of}: {rate / 1e9:.0f} billion {what} a second", sys.stdout)
+    say(table.header(arguments.against_torch, meter.decimals), sys.stdout)
     figures |= rates | {"results": []}
     for network, size in itertools.product(arguments.networks, arguments.sizes):
         figures["results"].append(compare.measure(network, size, arguments, engine, meter, rates))
-        print(table.describe(figures["results"][-1], meter.decimals), flush=True)
+        say(table.describe(figures["results"][-1], meter.decimals), sys.stdout)
         write(figures, arguments.json)
     for network in arguments.networks if arguments.memory and meter.fills else ():
         figures.setdefault("largest", {})[network] = meter.largest(network)
-        print(table.describe_largest(network, figures["largest"][network]), flush=True)
+        say(table.describe_largest(network, figures["largest"][network]), sys.stdout)
         write(figures, arguments.json)
 
 
@@ -151,4 +156,4 @@ def write(figures: dict[str, Any], path: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_process(main)

@@ -17,7 +17,7 @@ def import_torch(device: str = "cpu") -> Any:
     except ImportError:
         raise InputError("PyTorch is not installed: pip install torch==2.13.0") from None
     if device != "cpu" and not torch.cuda.is_available():
-        raise InputError("PyTorch sees no graphics card: install a build of it for CUDA (see pytorch.org)")
+        raise InputError("PyTorch sees no GPU: install a build of it for CUDA (see pytorch.org)")
     return torch
 
 

@@ -1,14 +1,15 @@
-"""Arguments -> job -> file. With `nnstyle.cli.progress`, the only module that prints or exits."""
+"""Arguments -> job -> file. With `nnstyle.cli.progress`, the only module that prints."""
 
 import argparse
 import contextlib
 import dataclasses
+import gc
 import os
 import signal
 import sys
 import tempfile
 import threading
-import warnings
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from ..settings import Settings
 from ..stylize import Event, Record, Result, engine_for, run
 from ..version import __version__
 from .arguments import SAMPLE_SETTINGS, make_parser
+from .process import run_as_process
 from .progress import Progress, say
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -36,9 +38,7 @@ NO_MEMORY = "there is not enough memory for this: choose a smaller --size"
 
 def command() -> None:
     """``nnstyle`` and ``python -m nnstyle``: run `main` as a process of its own."""
-    # Pillow's warnings, of damage in pictures that can be shown all the same, would take two lines each.
-    warnings.filterwarnings("ignore", module="PIL")
-    sys.exit(main())
+    run_as_process(main)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,9 +52,12 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 2 for bad input or a run that failed, 130 after Ctrl-C.
+        The exit status: 0, 2 for bad options or input or a run that failed, 130 after Ctrl-C.
     """
-    arguments = make_parser().parse_args(argv)
+    try:
+        arguments = make_parser().parse_args(argv)
+    except SystemExit as end:  # --help, --version or bad options: all is said
+        return int(end.code or 0)
     try:
         with heard_by(ignore if arguments.quiet else show_note):
             return paint(arguments)
@@ -150,6 +153,7 @@ def give_up(error: BaseException, arguments: argparse.Namespace, job: Job, devic
             raise error
         complain("interrupted before the first iteration: nothing was written")
         return 130
+    free_memory(error)
     record = result.losses[-1]
     made_with = describe(job, result.settings, device)
     message = save(result.image, free_name(arguments.output), [record], made_with)
@@ -181,17 +185,40 @@ def save(image: np.ndarray, path: str | Path, last_record: list[Record], made_wi
 def write(image: np.ndarray, path: str | Path, made_with: dict) -> None:
     """Write the picture; if that fails, write it into the folder for temporary files."""
     with no_interruption():
+        obstacle = try_to_write(image, path, made_with)
+        if obstacle is None:
+            return
+        complaint = f"{path} cannot be written ({obstacle})"
+        refuge = free_name(Path(tempfile.gettempdir()) / Path(path).name)
+        if try_to_write(image, refuge, made_with) is not None:
+            raise InputError(f"{complaint}, nor can {refuge}")
+        raise InputError(f"{complaint}: the picture is in {refuge}")
+
+
+def try_to_write(image: np.ndarray, path: str | Path, made_with: dict) -> str | None:
+    """Write the picture, plainly if memory is short; return why that cannot be done, or None if it is done."""
+    try:
         try:
             save_image(image, path, made_with)
-            return
-        except OSError as error:
-            complaint = f"{path} cannot be written ({error.strerror or error})"
-        refuge = free_name(Path(tempfile.gettempdir()) / Path(path).name)
-        try:
-            save_image(image, refuge, made_with)
-        except OSError:
-            raise InputError(f"{complaint}, nor can {refuge}") from None
-        raise InputError(f"{complaint}: the picture is in {refuge}")
+        except MemoryError as error:
+            free_memory(error)
+            save_image(image, path, made_with, plain=True)
+    except MemoryError:
+        return "there is not enough memory"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def free_memory(error: BaseException | None) -> None:
+    """Let go of what is still held by the frames that an error, and its cause, have passed.
+
+    The engine has freed its own: `run` has left it.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__
+    gc.collect()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """What the user sees: a bar in a terminal, a line now and then elsewhere, or nothing."""
 
-import os
+import contextlib
 import sys
 from typing import TextIO
 
@@ -78,11 +78,12 @@ def describe(record: Record, settings: Settings) -> str:
 
 
 def say(text: str, stream: TextIO | None) -> None:
-    """Print a line, come what may: no terminal's alphabet and no closed pipe may cost a picture."""
+    """Print a line, or give up without an error: a line that cannot be shown must not cost a picture.
+
+    Characters that the stream's encoding lacks are shown as their codes.
+    """
     if stream is None or stream.closed:  # None: closed before Python started
         return
     encoding = stream.encoding or "utf-8"
-    try:
+    with contextlib.suppress(OSError):  # the reader is gone, or the disk is full
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except OSError:  # the reader is gone, or the disk is full
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

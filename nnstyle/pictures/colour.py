@@ -7,6 +7,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from ..errors import InputError
 from ..notes import note
+from .memory import is_lack_of_memory
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -35,7 +36,9 @@ def upright(image: Image.Image) -> Image.Image:
     image.load()  # so that nothing but EXIF can fail below
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 (a damaged block raises whatever its bytes lead to)
+    except Exception as error:  # a damaged block raises whatever its bytes lead to
+        if is_lack_of_memory(error):
+            raise
         note("a picture's orientation cannot be read; taken as upright")
         return image
 

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
 from .colour import to_rgb
+from .memory import is_lack_of_memory
 
 Source = str | os.PathLike | Image.Image | np.ndarray
 
@@ -139,9 +140,9 @@ def complaints_about(name: str | Path) -> Iterator[None]:
         raise InputError(f"{name} has more than {limit} million pixels: reduce it first") from None
     except UnidentifiedImageError:
         raise InputError(f"{name} is not a picture in a format that is read here") from None
-    except MemoryError:
-        raise
     except Exception as error:  # Pillow's decoders raise about ten kinds for a damaged file
+        if is_lack_of_memory(error):
+            raise MemoryError from error
         raise InputError(f"{name} cannot be decoded, it may be damaged: {error}") from error
 
 

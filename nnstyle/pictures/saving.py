@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ..errors import InputError
+from .memory import is_lack_of_memory
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -18,6 +19,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True},
     "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+# The same pixels in a larger file, with less memory.
+PLAIN_OPTIONS: dict[str, dict[str, Any]] = OPTIONS | {
+    "PNG": {"compress_level": 1},
+    "WEBP": {"lossless": True, "method": 0, "quality": 0},  # of what is lossless, quality is the effort
+    "TIFF": {},
 }
 IMAGE_DESCRIPTION = 270  # the EXIF and TIFF tag
 
@@ -80,7 +87,9 @@ def is_same_file(a: str | os.PathLike, b: str | os.PathLike) -> bool:
         return False
 
 
-def save_image(image: np.ndarray, path: str | os.PathLike, settings: dict[str, Any]) -> None:
+def save_image(
+    image: np.ndarray, path: str | os.PathLike, settings: dict[str, Any], plain: bool = False
+) -> None:
     """Write a picture in the format that its ending names.
 
     Parameters
@@ -89,6 +98,8 @@ def save_image(image: np.ndarray, path: str | os.PathLike, settings: dict[str, A
     path : path ending in .png, .jpg, .jpeg, .webp, .tif or .tiff
     settings : dict
         Stored as JSON: in PNG's text chunk "nnstyle", elsewhere as the image description.
+    plain : bool
+        Spend less memory on making the file small.
 
     Raises
     ------
@@ -96,10 +107,12 @@ def save_image(image: np.ndarray, path: str | os.PathLike, settings: dict[str, A
         For another ending.
     OSError
         If the file cannot be written. An earlier file of this name is then still there.
+    MemoryError
+        If there is not enough memory to encode the picture. Likewise.
     """
     picture, text = Image.fromarray(image), json.dumps(settings)
     format = format_of(path)
-    options = dict(OPTIONS[format])
+    options = dict((PLAIN_OPTIONS if plain else OPTIONS)[format])
     if format == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_text("nnstyle", text)
@@ -107,7 +120,12 @@ def save_image(image: np.ndarray, path: str | os.PathLike, settings: dict[str, A
         options["exif"] = Image.Exif()
         options["exif"][IMAGE_DESCRIPTION] = text
     with whole_file(path) as part:
-        picture.save(part, format, **options)
+        try:
+            picture.save(part, format, **options)
+        except OSError as error:
+            if is_lack_of_memory(error):
+                raise MemoryError from error
+            raise
 
 
 @contextlib.contextmanager

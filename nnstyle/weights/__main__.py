@@ -2,13 +2,13 @@
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..cli.arguments import Parser
+from ..cli.process import run_as_process
 from ..cli.progress import say
 from ..errors import InputError
 from ..network import POOLINGS
@@ -26,8 +26,11 @@ or write it in the layout of this package."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, or 2 for bad input."""
-    arguments = make_parser().parse_args(argv)
+    """Run the command and return its exit status: 0, 2 for bad options or input, 130 after Ctrl-C."""
+    try:
+        arguments = make_parser().parse_args(argv)
+    except SystemExit as end:  # --help or bad options: all is said
+        return int(end.code or 0)
     try:
         with heard_by(lambda message: complain(f"note: {message}")):
             arguments.run(arguments)
@@ -138,6 +141,4 @@ def convert(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    # Pillow's warnings, of damage in pictures that can be shown all the same, would take two lines each.
-    warnings.filterwarnings("ignore", module="PIL")
-    sys.exit(main())
+    run_as_process(main)

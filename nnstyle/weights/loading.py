@@ -1,7 +1,6 @@
 """Find a weights file, tell its format, and check its layers before a single number is read."""
 
 import contextlib
-import errno
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..network import layers_of
+from ..pictures.memory import is_lack_of_memory
 from .download import fetch
 from .formats.caffe import is_caffe, open_caffe
 from .formats.contents import CONVOLUTIONS, Contents, StoredArray
@@ -106,11 +106,6 @@ def open_weights(path: Path) -> Iterator[Contents]:
         if is_lack_of_memory(error):
             raise InputError(f"{path}: there is not enough memory to read it") from None
         raise InputError(f"{path} cannot be read, it may be damaged: {error}") from error
-
-
-def is_lack_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory was lacking, in Python's way or in that of the system."""
-    return isinstance(error, MemoryError) or isinstance(error, OSError) and error.errno == errno.ENOMEM
 
 
 def format_of(path: Path) -> Reader:

@@ -21,7 +21,7 @@ class Weights(Mapping[str, Layer]):
     """``weights[name]`` is ``(kernel, bias)``: read-only arrays (3, 3, in, out) and (out,).
 
     Nothing of it can be changed. ``weights | {"conv1_1": (kernel, bias)}`` is a network with another
-    conv1_1 and otherwise the same.
+    conv1_1 and otherwise the same; ``{"conv5_1": (kernel, bias)} | weights`` adds a conv5_1 where there is none.
 
     Attributes
     ----------
@@ -70,6 +70,11 @@ class Weights(Mapping[str, Layer]):
         if not isinstance(other, Mapping):
             return NotImplemented
         return dataclasses.replace(self, layers={**self.layers, **other})
+
+    def __ror__(self, other: Mapping[str, Layer]) -> "Weights":
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dataclasses.replace(self, layers={**self, **other, **self})  # self first: for the order
 
     def __repr__(self) -> str:
         return f"<Weights {self.name!r}: {', '.join(self)}>"

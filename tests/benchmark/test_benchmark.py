@@ -1,6 +1,8 @@
 """The benchmark's command: that it runs, and that its figures mean what they say."""
 
 import json
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -11,24 +13,31 @@ from nnstyle import Engine, Network, Objective, set_targets
 from nnstyle.benchmark import __main__ as benchmark
 from nnstyle.benchmark import against_torch, compare, lbfgs, work
 from nnstyle.benchmark.accuracy import gradient_of, relative_error
-from nnstyle.benchmark.meter import blas_threads
+from nnstyle.benchmark.meter import Meter, blas_threads
 from nnstyle.benchmark.profile import OPERATIONS, Stopwatch, profile
 from nnstyle.engine.cpu import CPU
 from nnstyle.objective import paper_terms
 from nnstyle.optimizers import OPTIMIZERS
+from tests.support.command import ENVIRONMENT
 from tests.support.tiny import tiny_weights
 
 SMALL = ["--networks", "pocket", "--sizes", "32", "--rounds", "2", "--threads", "1"]
 
 
-def test_a_small_run(tmp_path, capsys):
+def test_a_small_run(tmp_path, capsys, monkeypatch):
+    clock = iter((3.0, 1.0))
+    monkeypatch.setattr(Meter, "seconds_of", lambda self, function: function() and next(clock))
+    monkeypatch.setattr(Meter, "optimizers", lambda *_: {"lbfgs": 0.5, "lbfgs-nnstyle": 0.25})
     file = tmp_path / "figures.json"
     assert benchmark.main([*SMALL, "--profile", "--memory", "--json", str(file)]) == 0
     shown, figures = capsys.readouterr().out, json.loads(file.read_text())
     (result,) = figures["results"]
     assert (figures["threads"], result["network"], result["size"]) == (1, "pocket", 32)
-    assert result["seconds"] == np.median(result["all seconds"]["nnstyle"]) > 0
-    assert result["optimizer seconds"] == result["L-BFGS-B seconds"] and result["nnstyle.lbfgs seconds"] > 0
+    assert result["all seconds"] == {"nnstyle": [3, 1]} and result["seconds"] == 2  # the median
+    assert result["optimizer seconds"] == result["L-BFGS-B seconds"] == 0.5
+    assert result["nnstyle.lbfgs seconds"] == 0.25
+    evaluations = 300 * lbfgs.EVALUATIONS_PER_ITERATION
+    assert result["seconds of 300 iterations"] == pytest.approx(evaluations * 2 + 300 * 0.5)
     assert len(result["profile"]) == 10 and min(result["profile"].values()) > 0
     assert result["memory"]["low"] <= result["memory"]["usual"]
     assert f"{result['seconds']:.3f}" in shown and "convolution, backward" in shown and "MB" in shown
@@ -194,9 +203,29 @@ def test_time_inside_an_operation_is_counted_once(monkeypatch):
     ],
 )
 def test_bad_arguments(capsys, arguments, message):
-    with pytest.raises(SystemExit, match="2"):
-        benchmark.main(arguments)
+    assert benchmark.main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--rounds 0 2>&1", "--threads 0 2>&1"])
+def test_a_closed_pipe_is_no_error(arguments):
+    line = f"{sys.executable} -m nnstyle.benchmark {arguments} | head -0"
+    environment = ENVIRONMENT | {"PYTHONUNBUFFERED": ""}
+    result = subprocess.run(
+        line, shell=True, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stderr == ""
+
+
+def test_a_reader_who_goes_away_does_not_cost_the_figures(tmp_path, monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    file = tmp_path / "figures.json"
+    with open(write, "w") as stream, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        assert benchmark.main([*SMALL, "--json", str(file)]) == 0
+        os.dup2(os.open(os.devnull, os.O_WRONLY), write)  # so that closing the stream succeeds
+    assert json.loads(file.read_text())["results"][0]["network"] == "pocket"
 
 
 def test_bad_input_takes_one_line(capsys, monkeypatch):

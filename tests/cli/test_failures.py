@@ -2,6 +2,8 @@
 
 import itertools
 import re
+import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from lessons.strict_arrays import StrictArray
 from nnstyle import Objective, stylize
 from nnstyle.cli import main
 from nnstyle.engine import devices
+from nnstyle.pictures import save_image
 from tests.support.command import files
 from tests.support.pictures import stored_settings
 from tests.support.stand_in_cupy import StandInCupy
@@ -81,6 +84,79 @@ def test_the_end_of_memory_costs_no_picture(folder, cupy, fail_after, monkeypatc
     expected = stylize(*paths, size=48, iterations=iterations, device=device).image
     with Image.open(folder / "stylized.png") as image:
         np.testing.assert_array_equal(np.array(image), expected)
+
+
+@pytest.fixture
+def save_fails(folder, cupy, monkeypatch):
+    """A function: the first so many calls of `save_image` end for want of memory."""
+    (folder / "refuge").mkdir()
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(folder / "refuge"))
+    tried = []
+
+    def patch(times, before=lambda: None):
+        def call(image, path, settings, plain=False):
+            tried.append((Path(path).name, plain))
+            before()
+            if len(tried) <= times:
+                raise MemoryError
+            save_image(image, path, settings, plain)
+
+        monkeypatch.setattr("nnstyle.cli.save_image", call)
+        return tried
+
+    return patch
+
+
+def test_a_lack_of_memory_while_saving_costs_no_picture(folder, save_fails, capsys):
+    tried = save_fails(1)
+    assert paint("--device", "cpu") == 0 and capsys.readouterr() == ("", "")
+    assert tried == [("stylized.png", False), ("stylized.png", True)]
+    expected = stylize(*(folder / name for name in PICTURES), size=48, iterations=20).image
+    with Image.open("stylized.png") as image:
+        np.testing.assert_array_equal(np.array(image), expected)
+    assert stored_settings("stylized.png")["losses"]["iteration"] == 20
+
+
+@pytest.mark.parametrize("times, refuge", [(2, ["stylized.png"]), (3, ["stylized.png"]), (4, [])])
+def test_nor_does_one_that_lasts(folder, save_fails, capsys, times, refuge):
+    save_fails(times)
+    assert paint("--device", "cpu") == 2
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("nnstyle: stylized.png cannot be written (there is not enough memory)")
+    assert stderr.count("\n") == 1 and "refuge/stylized.png" in stderr
+    assert ("the picture is in" in stderr) == bool(refuge)
+    assert new_files(folder) == [] and sorted(files(folder / "refuge")) == refuge
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_before_an_unfinished_picture_is_saved_memory_is_freed(folder, save_fails, fail_after, error):
+    """The frames that an exception has passed hold arrays as large as those of the network."""
+    arrays, alive = [], []
+
+    def fail():
+        large = np.zeros(1000)
+        arrays.append(weakref.ref(large))
+        raise error
+
+    tried = save_fails(1, before=lambda: alive.append(arrays[0]() is not None))
+    fail_after(6, fail)
+    assert paint("--device", "cpu") == (130 if error is KeyboardInterrupt else 2)
+    assert len(tried) == 2 and alive == [False, False]
+    assert stored_settings("stylized.png")["losses"]["iteration"] >= 2
+
+
+def test_before_saving_is_tried_again_memory_is_freed(folder, save_fails):
+    arrays, alive = [], []
+
+    def before():
+        alive.append(bool(arrays) and arrays[0]() is not None)
+        large = np.zeros(1000)  # as the encoder's, in a frame that the MemoryError passes
+        arrays.append(weakref.ref(large))
+        if len(arrays) == 1:
+            raise MemoryError
+
+    save_fails(0, before)
+    assert paint("--device", "cpu") == 0 and alive == [False, False]
 
 
 def test_a_gpu_that_fails_costs_no_picture(folder, cupy, fail_after, monkeypatch, capsys):

@@ -1,6 +1,8 @@
 """`main` called from other code, such as a page or a service: in any thread, and without a trace."""
 
+import os
 import signal
+import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +11,9 @@ import pytest
 from PIL import Image
 
 from nnstyle import Objective
+from nnstyle.benchmark.__main__ import main as benchmark
 from nnstyle.cli import main
+from nnstyle.weights.__main__ import main as weights
 from tests.support.command import SMALL, files
 from tests.support.pictures import stored_settings
 
@@ -98,3 +102,41 @@ def test_a_thread_hears_its_own_notes(folder, capsys):
     make_transparent(folder / "content.png")
     assert in_thread(paint, folder) == 0
     assert capsys.readouterr().err.count("nnstyle: note: ") == 1
+
+
+@pytest.mark.parametrize("program", [main, weights, benchmark])
+@pytest.mark.parametrize(("options", "status"), [(["--help"], 0), (["--no-such-option"], 2)])
+def test_a_thread_gets_the_status_of_its_options(capsys, program, options, status):
+    """SystemExit would end the thread without a word."""
+    assert in_thread(program, options) == status
+    assert capsys.readouterr().err.count("\n") == (status == 2)
+
+
+def test_a_thread_gets_the_status_of_the_version(capsys):
+    assert in_thread(main, ["--version"]) == 0 and "nnstyle" in capsys.readouterr().out
+
+
+@pytest.fixture
+def closed_pipe():
+    """A stream whose reader is gone."""
+    read, write = os.pipe()
+    os.close(read)
+    stream = open(write, "w")
+    yield stream
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+def test_a_closed_pipe_stays_what_it_is(folder, closed_pipe, monkeypatch):
+    """What a program's descriptors lead to is its own affair; nor may one be opened and left."""
+    descriptor, open_ones = closed_pipe.fileno(), len(os.listdir("/dev/fd"))
+    before = os.fstat(descriptor)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", closed_pipe)
+        patch.setattr(sys, "stderr", closed_pipe)
+        assert paint(folder) == 0
+        assert weights(["inspect", "pocket"]) == 0
+        assert main(["missing.png", "missing.png"]) == 2
+    assert (folder / "stylized.png").exists()
+    assert os.path.samestat(os.fstat(descriptor), before)
+    assert len(os.listdir("/dev/fd")) == open_ones

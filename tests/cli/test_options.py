@@ -61,8 +61,7 @@ GIVEN = {
 def help_text(monkeypatch, capsys):
     """What --help prints on a wide terminal."""
     monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
+    assert main(["--help"]) == 0
     return capsys.readouterr().out
 
 

@@ -1,5 +1,6 @@
 """Loading a picture: whatever it is given as, uint8 RGB, upright, comes out."""
 
+import errno
 import io
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image
+from PIL import Image, ImageFile, ImageOps
 
 from nnstyle import InputError
 from nnstyle.pictures import load_image
+from nnstyle.pictures.memory import PILLOW_SAYS
 from tests.support.pictures import bomb, noise, turned
 
 SIDES = {"min_dims": 2, "max_dims": 2, "max_side": 40}
@@ -49,6 +51,29 @@ def test_a_broken_exif_block_costs_the_orientation_not_the_picture(tmp_path, nam
     path = saved(tmp_path / name, noise(40, 56), exif=b"Exif\0\0no such thing", lossless=True)
     with pytest.warns(UserWarning, match="orientation cannot be read"):
         np.testing.assert_array_equal(load_image(path), noise(40, 56))
+
+
+LACKS = [
+    MemoryError(),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    OSError("out of memory when reading"),
+]
+
+
+@pytest.mark.parametrize("lack", LACKS, ids=repr)
+@pytest.mark.parametrize("place", [(ImageOps, "exif_transpose"), (ImageFile.ImageFile, "load")])
+def test_a_lack_of_memory_is_no_damage(tmp_path, monkeypatch, place, lack):
+    def fail(*_, **__):
+        raise lack
+
+    path = saved(tmp_path / "photo.png", noise(40, 56))
+    monkeypatch.setattr(*place, fail)
+    with pytest.raises(MemoryError):
+        load_image(path)
+
+
+def test_pillow_says_so_in_these_words():
+    assert Image.core.getcodecstatus(-9).startswith(PILLOW_SAYS)  # IMAGING_CODEC_MEMORY in its source
 
 
 @given(arrays.arrays(np.uint8, arrays.array_shapes(**SIDES).map(lambda shape: (*shape, 3))))

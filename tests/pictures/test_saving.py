@@ -171,3 +171,23 @@ def test_an_output_that_is_no_path_is_refused(path):
 def test_an_output_with_a_zero_byte_is_refused():
     with pytest.raises(InputError, match="cannot be written|does not exist"):
         check_output("zero\0byte.png")
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_plain_file_has_the_same_pixels_and_settings(tmp_path, ending):
+    for name, plain in (("usual", False), ("plain", True)):
+        save_image(noise(40, 56), tmp_path / f"{name}{ending}", SETTINGS, plain=plain)
+    with Image.open(tmp_path / f"usual{ending}") as usual, Image.open(tmp_path / f"plain{ending}") as plain:
+        np.testing.assert_array_equal(np.array(plain), np.array(usual))
+    assert stored_settings(tmp_path / f"plain{ending}") == SETTINGS
+
+
+def test_an_encoder_that_gets_no_memory_is_no_full_disk(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("out of memory when writing image file")  # Pillow's words
+
+    (tmp_path / "x.png").write_bytes(b"old")
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(MemoryError):
+        save_image(noise(40, 56), tmp_path / "x.png", SETTINGS)
+    assert os.listdir(tmp_path) == ["x.png"] and (tmp_path / "x.png").read_bytes() == b"old"

@@ -107,6 +107,18 @@ def test_a_layer_exchanged_leaves_weights_that_say_the_same():
         weights | [("conv1_2", (kernel, np.ones(4)))]
 
 
+def test_what_a_mapping_lacks_is_taken_from_weights():
+    weights, layer = stated(), (np.zeros((3, 3, 4, 4)), np.ones(4))
+    extra = {"conv5_2": layer, "conv1_2": layer}
+    changed = extra | weights
+    assert isinstance(changed, Weights) and statements(changed) == statements(weights)
+    assert list(changed) == [*weights, "conv5_2"]  # in the order of the network
+    assert not changed["conv5_2"][0].any()
+    assert {name: changed[name] for name in weights} == dict(weights)
+    with pytest.raises(TypeError):
+        [("conv1_2", layer)] | weights
+
+
 def test_pickled_they_are_the_same_and_as_frozen(tmp_path):
     weights = load_weights(write_vgg(tmp_path / "vgg.h5", tiny_weights(), name="small"))
     digest = weights.sha256
@@ -218,3 +230,26 @@ def test_nor_is_what_the_system_says_of_it(tmp_path, monkeypatch, form, place):
 def test_a_written_file_has_the_same_fingerprint(tmp_path):
     write_hdf5(tmp_path / "x.h5", stated())
     assert load_weights(tmp_path / "x.h5").sha256 == stated().sha256
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_float64_is_written_as_it_will_be_read(tmp_path, dtype):
+    """As the documentation says: the first kernel and the biases are float32 in any case."""
+    write_hdf5(tmp_path / "x.h5", tiny_weights(), dtype)
+    types = {}
+    with h5py.File(tmp_path / "x.h5") as file:
+        file.visititems(lambda name, item: types.update({name: getattr(item, "dtype", None)}))
+    stored = {name: found for name, found in types.items() if found is not None}
+    assert len(stored) == 2 * len(tiny_weights())
+    for name, found in stored.items():
+        first_or_bias = name.startswith("block1_conv1/") or name.endswith("_b_1:0")
+        assert found == (np.float32 if first_or_bias else dtype)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_float32_cannot_hold_is_not_written(tmp_path, which):
+    layer = [array.copy() for array in tiny_weights()["conv1_1"]]
+    layer[which].flat[0] = 1e300
+    with pytest.raises(InputError, match="conv1_1 has weights too large for float32$"):
+        write_hdf5(tmp_path / "x.h5", tiny_weights() | {"conv1_1": tuple(layer)})
+    assert not (tmp_path / "x.h5").exists()

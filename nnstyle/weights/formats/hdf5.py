@@ -79,22 +79,26 @@ def write_hdf5(path: str | os.PathLike, weights: "Weights", dtype: type = np.flo
     weights : Weights
     dtype : NumPy floating type
         Of all kernels but the first; float16 halves the file. The first kernel and the biases are
-        small, and stay float32.
+        small, and float32 in any case.
 
     Raises
     ------
     InputError
-        If a number is too large for `dtype`.
+        If a number is too large for its type.
     """
     with whole_file(path) as part, h5py.File(part, "w") as file:
         for layer, (kernel, bias) in weights.items():
             group = keras_group(layer)
             with np.errstate(over="ignore"):  # looked for below
-                stored = kernel if layer == "conv1_1" else kernel.astype(dtype)
-            if not np.isfinite(stored).all():
-                raise InputError(f"{layer} has weights too large for {np.dtype(dtype)}: write float32")
+                its_dtype = np.float32 if layer == "conv1_1" else dtype
+                stored: np.ndarray = kernel.astype(its_dtype, copy=False)
+                biases = bias.astype(np.float32, copy=False)
+            for numbers in (stored, biases):
+                if not np.isfinite(numbers).all():
+                    hint = ": write float32" if numbers.dtype == np.float16 else ""
+                    raise InputError(f"{layer} has weights too large for {numbers.dtype}{hint}")
             file[f"{group}/{group}_W_1:0"] = stored
-            file[f"{group}/{group}_b_1:0"] = bias
+            file[f"{group}/{group}_b_1:0"] = biases
         what = weights.preprocessing
         file.attrs.update(
             name=weights.name, channel_order=what.channel_order, mean=what.mean, scale=what.scale
