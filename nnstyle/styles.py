@@ -1,4 +1,4 @@
-"""A painting whose style is wanted."""
+"""Style images."""
 
 import os
 from collections.abc import Sequence

@@ -57,7 +57,7 @@ class Device:
         raise NotImplementedError
 
     def threads(self, wanted: int | None) -> int:
-        """How many threads an engine has that was asked for `wanted`, or for None in particular."""
+        """The number of threads of an engine: `wanted`, or the device's own choice for None."""
         raise NotImplementedError
 
     def buffers(self, keep: bool) -> Buffers:
@@ -89,7 +89,7 @@ class Device:
         raise NotImplementedError
 
     def bytes_needed(self, weights: Mapping, height: float, width: float) -> float:
-        """Bytes that `nnstyle.stylize` likes to use for a picture of this size."""
+        """Bytes that `nnstyle.stylize` uses for a picture of this size, unless memory is short."""
         raise NotImplementedError
 
     def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:

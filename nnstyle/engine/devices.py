@@ -15,7 +15,7 @@ def find(name: str | Device) -> Device:
     Parameters
     ----------
     name : "cpu", "cuda", "cuda:1" and so on, "auto", or a device
-        "cuda" is cuda:0; "auto" is that where CuPy is installed and sees a graphics card, else
+        "cuda" is cuda:0; "auto" is that where CuPy is installed and sees a GPU, else
         the processor. A device is returned as it is.
 
     Raises

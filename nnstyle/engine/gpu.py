@@ -61,7 +61,7 @@ class Gpu(Device):
         with complaints_about("CuPy sees no graphics card"):
             count = cupy.cuda.runtime.getDeviceCount()
         if number >= count:
-            raise InputError(f"there is no {self.name}: cards are counted from cuda:0 to cuda:{count - 1}")
+            raise InputError(f"there is no {self.name}: GPUs are counted from cuda:0 to cuda:{count - 1}")
         with complaints_about(f"CuPy cannot compute on {self.name}"):
             self.current = cupy.cuda.Device(number)
             self.title = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()

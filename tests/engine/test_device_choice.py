@@ -79,7 +79,7 @@ def test_a_gpu_is_found_by_its_number(install, monkeypatch):
     assert [devices.find(name).name for name in ("auto", "cuda", "cuda:1")] == ["cuda:0", "cuda:0", "cuda:1"]
     gpu = devices.find("cuda:1")
     assert gpu.title == "Some Card" and devices.find(gpu) is gpu
-    with pytest.raises(InputError, match="no cuda:2: cards are counted from cuda:0 to cuda:1"):
+    with pytest.raises(InputError, match="no cuda:2: GPUs are counted from cuda:0 to cuda:1"):
         devices.find("cuda:2")
     monkeypatch.setenv("CUPY_TF32", "1")
     gpu = devices.find("cuda")
