@@ -25,7 +25,7 @@ class Style:
 
 
 def as_styles(styles: Any) -> list[Style]:
-    """What was given as style, one or a list of them, as a list of `Style`.
+    """Return the styles given, a single one or a list, as a list of `Style`.
 
     Raises
     ------

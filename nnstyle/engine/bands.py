@@ -1,4 +1,4 @@
-"""Operations on bands of rows, one band a thread."""
+"""Operations on bands of rows, which threads share."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any

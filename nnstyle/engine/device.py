@@ -31,17 +31,17 @@ class Device:
     name : str
         As `nnstyle.engine.devices.find` knows it.
     title : str
-        What it is, for people.
+        Its name in messages.
     optimizer : str
         The one to use where the settings leave it open (`nnstyle.Settings`).
     current : context manager, re-entrant
-        Inside it, new arrays come to this device.
+        Inside it, new arrays are made on this device.
     blas_limit : context manager, re-entrant
-        Inside it, matrix products by the host's BLAS use one thread, if this device has any use for that.
+        Inside it, matrix products by the host's BLAS use one thread, on devices that compute with it.
     uses_bands : bool
         Whether operations get bands of arrays that stay in a cache, or whole arrays.
     winograd_channels : float
-        From so many channels on, Winograd's fewer products outweigh its transforms.
+        The number of channels from which Winograd's fewer products outweigh its transforms.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Device:
         raise NotImplementedError
 
     def buffers(self, keep: bool) -> Buffers:
-        """Where arrays come from; `keep` memory that is free, or not."""
+        """Where arrays come from; with `keep`, free memory is kept for the next ones."""
         raise NotImplementedError
 
     def conv(
@@ -93,7 +93,7 @@ class Device:
         raise NotImplementedError
 
     def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
-        """Whether less than that is free; the user is told what follows from it."""
+        """Whether less than `bytes_needed` is free; the user is told what follows from it."""
         raise NotImplementedError
 
 

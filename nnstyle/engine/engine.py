@@ -55,9 +55,9 @@ class Engine:
         Where to compute, as for `nnstyle.engine.devices.find`.
     threads : int, optional
         How many threads compute at once. The default is the number of cores that this process
-        may use. On a GPU it has no meaning.
+        may use. On a GPU it is ignored.
     low_memory : bool
-        Keep nothing for later, at the price of time: neither free memory nor transformed kernels.
+        Keep nothing for later, neither free memory nor transformed kernels; this costs time.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Engine:
     ------
     InputError
         For a device that cannot be used, a number of threads below 1, or any other value that
-        makes no sense.
+        cannot be used.
 
     Notes
     -----

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 INSTALL = (
-    "pip install 'cupy-cuda12x[ctk]' (or cupy-cuda13x[ctk]: nvidia-smi shows which CUDA the driver knows)"
+    "pip install 'cupy-cuda12x[ctk]' (or cupy-cuda13x[ctk]: nvidia-smi shows which CUDA the driver supports)"
 )
 
 
 class Gpu(Device):
-    """One of NVIDIA's graphics cards: whole arrays, one operation after the other (lesson 13).
+    """One of NVIDIA's GPUs: whole arrays, one operation after the other (lesson 13).
 
-    A GPU has thousands of threads and a queue, and shares work out by itself. Every call takes
+    A GPU has thousands of threads and a queue, and divides work among them by itself. Every call takes
     some microseconds, however small its work, so there should be few of them.
 
     Parameters
@@ -41,7 +41,7 @@ class Gpu(Device):
         The one whose arrays live on the GPU: CuPy.
     tf32 : bool
         Whether float32 matrix products keep only ten bits of their factors. Winograd's transforms
-        would magnify such errors, so the plain convolution is taken then.
+        would magnify such errors, so the plain convolution is used then.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class Gpu(Device):
 
     def __init__(self, number: int, cupy: ModuleType):
         self.library, self.name = cupy, f"cuda:{number}"
-        with complaints_about("CuPy sees no graphics card"):
+        with complaints_about("CuPy sees no GPU"):
             count = cupy.cuda.runtime.getDeviceCount()
         if number >= count:
             raise InputError(f"there is no {self.name}: GPUs are counted from cuda:0 to cuda:{count - 1}")
@@ -76,7 +76,7 @@ class Gpu(Device):
         return self.library.asarray(array)
 
     def threads(self, wanted: int | None) -> int:
-        """1, whatever was wanted: the thread that gives the GPU its orders."""
+        """1, whatever was wanted: the thread that gives the GPU its work."""
         return 1
 
     def buffers(self, keep: bool) -> "LibraryBuffers":
@@ -96,8 +96,8 @@ class Gpu(Device):
         return self.current.mem_info[0] + pool.free_bytes()
 
     def bytes_needed(self, weights: Mapping, height: float, width: float) -> float:
-        # Measured with the same lines on NumPy's arrays: feature maps as on a processor; tiles of
-        # Winograd's, up to a limit; transformed kernels; and L-BFGS's steps, in float32.
+        # Measured with the same lines on NumPy's arrays: feature maps as on a processor; Winograd's
+        # tiles, up to a limit; transformed kernels; and L-BFGS's steps, in float32.
         pixels = height * width
         tiles = min(23 * filters(weights) * pixels, 1.2 * BLOCK_BYTES)
         return pixels * (20 * filters(weights) + 4 * 3 * 28) + tiles + 8 * kernel_bytes(weights) + 3e8

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # im2row copies every pixel nine times. Done for a block of rows at a time, the copies are
 # still in the processor's cache when the matrix product reads them.
 BLOCK_BYTES = 1_000_000
-GPU_BLOCK_BYTES = 1_000_000_000  # a GPU wants few, large products
+GPU_BLOCK_BYTES = 1_000_000_000  # a GPU works best on few, large products
 FEW_CHANNELS = 4  # conv1_1 has three
 
 

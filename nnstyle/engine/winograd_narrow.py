@@ -33,7 +33,7 @@ from .winograd_1d import F_6_3
 if TYPE_CHECKING:
     from .engine import Engine
 
-# Up to so many channels, in or out, this is faster than the identity in two directions.
+# Up to this many channels, in or out, this is faster than the identity in two directions.
 NARROW = 32
 
 # Memory for the transformed rows and the products of a piece: small enough for a core's own

@@ -1,8 +1,8 @@
 """Winograd's convolution for a GPU: that of `nnstyle.engine.winograd`, in a few operations on whole arrays.
 
-On a processor, tiles are worked on in pieces that fit its cache. A GPU wants few operations,
-each of them large. So all tiles are laid out at once, as an array (8, 8, tiles, channels): the
-rows of every tile, their columns, then as many pixels as there are tiles. Combining rows by B^T
+On a processor, tiles are worked on in pieces that fit its cache. A GPU works best on few
+operations, each of them large. So all tiles are laid out at once, as an array (8, 8, tiles, channels):
+the rows of a tile, its columns, then the pixels that all tiles have there. Combining rows by B^T
 is one matrix product. Combining columns is eight, which the array library does in one call; so is
 the product of every point with its kernel. Maps of any size are cut into tiles of 6 * 6.
 """
@@ -36,7 +36,7 @@ def both_ways(matrix: Array, tiles: Array) -> Array:
 
 
 def on_device(matrix: np.ndarray, like: Array) -> Array:
-    """A small matrix of the host's as an array of the library, and of the type, of another array."""
+    """A small matrix of the host, in the library and the type of another array."""
     return array_module(like).asarray(matrix.tolist(), dtype=like.dtype)
 
 
@@ -51,8 +51,8 @@ def winograd_conv_whole(
 ) -> Array:
     """3x3 convolution with stride 1 and zero padding 1, or its input gradient (lesson 13).
 
-    Parameters and result are those of `nnstyle.engine.winograd.winograd_conv`; the arrays are of any
-    library.
+    Parameters and result are those of `nnstyle.engine.winograd.winograd_conv`; the arrays may be of
+    any library.
     """
     xp = array_module(x)
     height, width, c_in = x.shape
