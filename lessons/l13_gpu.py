@@ -2,13 +2,13 @@ r"""
 13. On a GPU
 ============
 
-*Not in the paper. In 2016 its authors gave a time: up to an hour for 512 x 512 px, on a K40 card.*
+*Not in the paper. In 2016 its authors gave a time: up to an hour for 512 x 512 px, on a K40.*
 
 A graphics card has its own memory, its own queue of work, and arithmetic to spare. CuPy gives it
 NumPy's functions. What has to change in the layers and the losses? Nothing, if they never name
-NumPy; that is checked here on arrays that refuse NumPy as firmly as a card's arrays do. What does
+NumPy; that is checked here on arrays that refuse NumPy as firmly as a GPU's arrays do. What does
 change is what limits the time, and how time must be measured. This lesson derives the limit, and
-shows the stopwatch that lies. Where it finds no card, it says so and measures none.
+shows the stopwatch that lies. Where it finds no GPU, it says so and measures none.
 """
 
 # %%
@@ -17,7 +17,7 @@ shows the stopwatch that lies. Where it finds no card, it says so and measures n
 # No layer and no loss of this package calls ``np.something``. They ask for the library that the array
 # at hand belongs to, ``xp = array_module(array)`` (``nnstyle/arrays.py``), and call ``xp.maximum`` or
 # ``xp.sum``. Whether that is true cannot be seen with NumPy's own arrays. ``lessons/strict_arrays.py``
-# has arrays as strict as a card's. They compute with their own kind only: a NumPy array handed to one
+# has arrays as strict as a GPU's. They compute with their own kind only: a NumPy array handed to one
 # of their functions is refused, and so is one of theirs handed to NumPy. The one way back is ``get``,
 # as with CuPy's (``to_host`` calls it).
 #
@@ -70,9 +70,9 @@ for pooling in ("max", "average"):
 # %%
 # So nothing of NumPy's was called on the way, and no array was carried back in silence. Those were the
 # plain layers, ``engine=layers``. ``Engine`` has the same functions, fast, and asks its device for the
-# convolution. A card is a ``Gpu``, and its fast one, ``winograd_conv_whole``, is few operations on whole
+# convolution. A GPU is a ``Gpu``, and its fast one, ``winograd_conv_whole``, is few operations on whole
 # arrays. SciPy's L-BFGS-B works on the host, the processor: for each evaluation a picture goes up and a
-# gradient comes down. ``nnstyle/optimizers/lbfgs.py`` is the same method on the card. Now all of it, up
+# gradient comes down. ``nnstyle/optimizers/lbfgs.py`` is the same method on the GPU. Now all of it, up
 # to a third picture:
 
 how = {"size": 64, "iterations": 5, "optimizer": "lbfgs-nnstyle"}
@@ -116,7 +116,7 @@ def bandwidth(engine, megabytes=64):
 with Engine() as engine:
     here = work.matmul_rate(engine), bandwidth(engine)
 # From NVIDIA's data sheet of the H100 SXM: float32 without tensor cores, and its memory.
-card = 67e12, 3.35e12
+gpu = 67e12, 3.35e12
 
 vgg19, size, points = work.make_weights("vgg19"), 512, []
 for name in Network(vgg19).layers:
@@ -127,7 +127,7 @@ for name in Network(vgg19).layers:
 
 figure, axis = tools.plt.subplots(figsize=(7, 3.4))
 x = np.geomspace(1, 1000, 200)
-for (rate, bytes_rate), label in ((here, "this machine, measured"), (card, "H100 SXM, data sheet")):
+for (rate, bytes_rate), label in ((here, "this machine, measured"), (gpu, "H100 SXM, data sheet")):
     axis.loglog(x, np.minimum(rate, x * bytes_rate) / 1e9, label=label)
 for _, _, x in points:
     axis.axvline(x, color="gray", linewidth=0.7, alpha=0.6)
@@ -139,28 +139,28 @@ figure.legend(ncols=2, loc="outside lower center")
 tools.save(figure, "l13_roofline")
 
 # %%
-# Left of a bend memory decides, right of it arithmetic. For the card, ``conv1_1`` with its three
-# channels is limited by memory, and all others by arithmetic: this algorithm is a good one for a card.
+# Left of a bend memory decides, right of it arithmetic. For the GPU, ``conv1_1`` with its three
+# channels is limited by memory, and all others by arithmetic: this algorithm is a good one for a GPU.
 
-bend = card[0] / card[1]
+bend = gpu[0] / gpu[1]
 assert points[0][2] < bend and all(x > bend for _, _, x in points[1:])
 operations = 2 * sum(operations for _, operations, _ in points)  # there and back
-floor, host = operations / card[0], lbfgs_seconds(512)
+floor, host = operations / gpu[0], lbfgs_seconds(512)
 both_ways = 2 * 512 * 512 * 3 * 4 / 64e9  # PCI Express 5.0 x16: 64e9 bytes a second and direction
 print(f"VGG-19's convolutions, there and back: {operations:.2e} operations")
-print(f"card: at least {floor * 1e3:.1f} ms; both copies: {both_ways * 1e3:.2f} ms")
+print(f"GPU: at least {floor * 1e3:.1f} ms; both copies: {both_ways * 1e3:.2f} ms")
 print(f"host: {host * 1e3:.0f} ms of SciPy's L-BFGS-B an iteration, on this machine")
 assert both_ways < floor / 10
 
 # %%
-# The card's times are limits, computed, not measured. They tell what to do first all the same. Copying is
-# next to nothing; but where the host needs several times the card's limit, L-BFGS has to move to the
-# card too, or it decides the time (Amdahl's law; second exercise). So by default it does.
+# The GPU's times are limits, computed, not measured. They tell what to do first all the same. Copying is
+# next to nothing; but where the host needs several times the GPU's limit, L-BFGS has to move to the
+# GPU too, or it decides the time (Amdahl's law; second exercise). So by default it does.
 #
 # The stopwatch that lies
 # -----------------------
-# A card has a queue. A call puts work into it and comes back at once; only whoever asks for a
-# number waits. It can be had without a card: a thread that does what lies in its queue, in order.
+# A GPU has a queue. A call puts work into it and comes back at once; only whoever asks for a
+# number waits. It can be had without a GPU: a thread that does what lies in its queue, in order.
 
 
 stream = ThreadPoolExecutor(1)
@@ -190,38 +190,38 @@ for how, seconds in times.items():
 assert times["with synchronize()"] > 10 * times["without waiting"]
 
 # %%
-# The first line is the time of *asking*. A measurement on a card therefore warms up (the first call
+# The first line is the time of *asking*. A measurement on a GPU therefore warms up (the first call
 # compiles), waits, starts the clock, launches, and waits again: ``cupyx.profiler.benchmark`` does so,
-# with events that the card stamps. The objective waits in ``squared_sum`` of ``nnstyle/losses.py``,
+# with events that the GPU stamps. The objective waits in ``squared_sum`` of ``nnstyle/losses.py``,
 # where a loss becomes a Python float.
 #
-# On a card, if there is one
+# On a GPU, if there is one
 # --------------------------
 
 
-def times_on_a_card(rounds=10):
-    """Milliseconds of an evaluation at 512 px; None without CuPy or a card."""
+def times_on_a_gpu(rounds=10):
+    """Milliseconds of an evaluation at 512 px; None without CuPy or a GPU."""
     try:
-        card = devices.find("cuda")
+        gpu = devices.find("cuda")
     except InputError:  # it says what is missing
         return None
     from cupyx.profiler import benchmark
 
-    with Engine(card) as its_engine:
+    with Engine(gpu) as its_engine:
         network = Network(weights, engine=its_engine)
-        content, style, image = map(card.to_device, work.make_images(512))
+        content, style, image = map(gpu.to_device, work.make_images(512))
         settings = Settings().decided(weights, 512, 512)
         objective = equation_7(network, content, style, settings, its_engine)
         return benchmark(objective, (image,), n_repeat=rounds).gpu_times.ravel() * 1e3
 
 
-card_times = times_on_a_card()
-print("no card, no measurement" if card_times is None else f"{np.median(card_times):.1f} ms an evaluation")
+gpu_times = times_on_a_gpu()
+print("no GPU, no measurement" if gpu_times is None else f"{np.median(gpu_times):.1f} ms an evaluation")
 
 # %%
 # What could go wrong
 # -------------------
-# *A silent copy.* ``np.maximum`` on a card's array would be the end of the advantage if it worked:
+# *A silent copy.* ``np.maximum`` on a GPU's array would be the end of the advantage if it worked:
 # down to the host, compute, up again. CuPy refuses, and so do the arrays above:
 
 strict = StrictArray(np.ones((4, 4, 3)))
@@ -234,7 +234,7 @@ for mistake in (lambda: np.asarray(strict), lambda: np.maximum(strict, 0), lambd
 # .. exercise::
 #
 #    From how many channels on (as many in as out, a large picture) is a convolution limited by
-#    the card's arithmetic and no longer by its memory?
+#    the GPU's arithmetic and no longer by its memory?
 #
 # .. solution::
 #
@@ -247,17 +247,17 @@ assert intensity(1e9, 8, 8)[1] < bend < intensity(1e9, 9, 9)[1]
 # %%
 # .. exercise::
 #
-#    Suppose an iteration takes 6 ms on the card, and 50 ms of L-BFGS-B on the host. How much
-#    faster is the whole with a card ten times as fast? And with an L-BFGS ten times as fast?
+#    Suppose an iteration takes 6 ms on the GPU, and 50 ms of L-BFGS-B on the host. How much
+#    faster is the whole with a GPU ten times as fast? And with an L-BFGS ten times as fast?
 #
 # .. solution::
 
-before, faster_card, faster_host = 6 + 50, 0.6 + 50, 6 + 5
-print(f"card: {before / faster_card:.2f} times; L-BFGS: {before / faster_host:.2f} times")
-assert before / faster_card < 1.11 and before / faster_host > 5
+before, faster_gpu, faster_host = 6 + 50, 0.6 + 50, 6 + 5
+print(f"GPU: {before / faster_gpu:.2f} times; L-BFGS: {before / faster_host:.2f} times")
+assert before / faster_gpu < 1.11 and before / faster_host > 5
 
 # %%
 # Where next
 # ----------
-# ``nnstyle/engine/devices.py`` finds the card, and ``python -m nnstyle.benchmark`` measures
+# ``nnstyle/engine/devices.py`` finds the GPU, and ``python -m nnstyle.benchmark`` measures
 # (``nnstyle/benchmark/README.md``).

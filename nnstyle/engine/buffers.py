@@ -20,9 +20,8 @@ class BufferPool:
 
     A block that is at least twice as large as needed is halved, and free halves are joined
     again: VGG's feature maps halve from block to block, so that those of one fit those of
-    the next (a buddy allocator, Knowlton 1965; nnstyle/benchmark/README.md compares it with a
-    sorted list of free blocks). A plain list of free blocks takes a fifth more memory:
-    ``nnstyle/benchmark/README.md``.
+    the next (a buddy allocator, Knowlton 1965). A sorted list of free blocks takes about a fifth more
+    memory: ``nnstyle/benchmark/README.md``.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ INSTALL = (
 class Gpu(Device):
     """One of NVIDIA's GPUs: whole arrays, one operation after the other (lesson 13).
 
-    A GPU has thousands of threads and a queue, and divides work among them by itself. Every call takes
+    A GPU has thousands of threads and a queue, and divides the work by itself. Every call takes
     some microseconds, however small its work, so there should be few of them.
 
     Parameters

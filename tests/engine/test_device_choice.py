@@ -59,9 +59,7 @@ def test_without_cupy_it_is_said_how_to_install_it(install):
 
 def test_without_a_driver_or_a_library_there_is_one_line(install):
     install(cupy(count=None))
-    with pytest.raises(
-        InputError, match=r"no GPU \(cudaErrorInsufficientDriver.*update the driver"
-    ):
+    with pytest.raises(InputError, match=r"no GPU \(cudaErrorInsufficientDriver.*update the driver"):
         devices.find("cuda:0")
     assert devices.find("auto").name == "cpu"
     install(cupy(multiply=broken))
