@@ -72,6 +72,7 @@ def test_as_few_iterations_as_scipy_s(name):
     assert first(ours) <= 1.3 * first(its) + 2
 
 
+@pytest.mark.slow
 def test_as_low_as_scipy_s_in_a_real_stylization():
     how = {"size": 96, "iterations": 60}
     pictures = SAMPLES / "content.jpg", SAMPLES / "style.jpg"

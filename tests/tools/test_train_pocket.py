@@ -46,6 +46,7 @@ def train(published, folder, *options):
     return train_pocket.main([str(published), "-o", str(folder), *OPTIONS, *options])
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_comes_to_the_same_weights(published, tmp_path, monkeypatch):
     assert train(published, tmp_path / "whole") == 0
     original = train_pocket.Training.run_epoch

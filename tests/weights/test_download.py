@@ -136,6 +136,7 @@ def fetch_in_a_process(network):
     return download.fetch("tiny").read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(server, monkeypatch):
     network = tiny_network(server, "slow")
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
