@@ -65,18 +65,17 @@ class Job:
         described = dataclasses.asdict(settings or self.settings)
         if self.settings.rescale_over is not None:
             described["rescale_over"] = file_name(self.settings.rescale_over)
-        return (
-            described
-            | {
-                "content": self.content_name,
-                "content_sha256": digest(self.content),
-                "style": self.style_names[0],
-                "style_sha256": digest(style),
-                "weights": self.weights.name,
-                "weights_sha256": self.weights.sha256,
-            }
-            | ({"terms": [describe_term(term) for term in self.terms]} if self.terms else {})
-        )
+        described |= {
+            "content": self.content_name,
+            "content_sha256": digest(self.content),
+            "style": self.style_names[0],
+            "style_sha256": digest(style),
+            "weights": self.weights.name,
+            "weights_sha256": self.weights.sha256,
+        }
+        if self.terms:
+            described["terms"] = [describe_term(term) for term in self.terms]
+        return described
 
     @property
     def digest(self) -> str:
@@ -153,10 +152,11 @@ def prepare(
         for picture in pictures_in(settings.rescale_over):
             load_small(picture)
     terms = check_terms(terms)
-    # How a network weights its layers makes no difference to this check.
-    check_objective(settings.decided(None, *content_image.shape[:2]), terms)
+    # What can be checked before a network is there; how it weights its layers makes no difference.
+    expected = settings.decided(None, *content_image.shape[:2])
+    check_objective(expected, terms)
     if isinstance(weights, str) and weights in KNOWN:
-        check_layers(LAYERS[weights[:5]], settings.decided(None, *content_image.shape[:2]), terms)
+        check_layers(LAYERS[weights[:5]], expected, terms)  # vgg19-torchvision is a vgg19
     loaded = weights if isinstance(weights, Weights) else load_weights(weights, progress)
     settings = settings.decided(loaded, *content_image.shape[:2])
     check_layers(layers_of(loaded), settings, terms)

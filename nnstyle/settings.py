@@ -184,21 +184,19 @@ class Settings:
             )
 
     def _check_weights(self) -> None:
-        weights = {"alpha": self.alpha, "tv_weight": self.tv_weight}
+        for name in ("alpha", "tv_weight"):
+            self._set(name, weight_value(name, getattr(self, name)))
         if self.beta is not None:
-            weights["beta"] = self.beta
-        if self.layer_weights is not None:
-            if len(self.layer_weights) != len(self.style_layers):
-                raise InputError(
-                    f"{len(self.style_layers)} style layers need as many layer weights,"
-                    f" not {len(self.layer_weights)}"
-                )
-            for layer, weight in zip(self.style_layers, self.layer_weights, strict=True):
-                weights[f"the layer weight of {layer}"] = weight
-        for name, value in weights.items():
-            weight = weight_value(name, value)
-            if hasattr(self, name):
-                self._set(name, weight)
+            self._set("beta", weight_value("beta", self.beta))
+        if self.layer_weights is None:
+            return
+        if len(self.layer_weights) != len(self.style_layers):
+            raise InputError(
+                f"{len(self.style_layers)} style layers need as many layer weights,"
+                f" not {len(self.layer_weights)}"
+            )
+        for layer, weight in zip(self.style_layers, self.layer_weights, strict=True):
+            weight_value(f"the layer weight of {layer}", weight)
 
     def _check_choices(self) -> None:
         choices = {"init": INITIAL_IMAGES, "pooling": POOLINGS, "optimizer": (None, *OPTIMIZERS)}
