@@ -52,6 +52,56 @@ def as_numbers(values: object) -> np.ndarray | None:
     return array.astype(float) if array.dtype.kind in "fiu" else None
 
 
+# What networks were trained on.
+CAFFE = Preprocessing("BGR", (103.939, 116.779, 123.68), 1.0)  # and Keras
+MATCONVNET = Preprocessing("RGB", (123.68, 116.779, 103.939), 1.0)
+TORCHVISION = Preprocessing(  # on pixels of 0 to 1, minus (.485, .456, .406), divided by (.229, .224, .225)
+    "RGB",
+    tuple(255 * mean for mean in (0.485, 0.456, 0.406)),
+    tuple(1 / (255 * deviation) for deviation in (0.229, 0.224, 0.225)),
+)
+NAMED = {"caffe": CAFFE, "keras": CAFFE, "matconvnet": MATCONVNET, "torchvision": TORCHVISION}
+
+WRITTEN = f"{', '.join(NAMED)}, or ORDER,MEAN,MEAN,MEAN,SCALE as in bgr,103.939,116.779,123.68,1"
+
+
+def parse_preprocessing(text: str) -> Preprocessing:
+    """The preprocessing that a text names, or spells out.
+
+    Parameters
+    ----------
+    text : str
+        "caffe", "keras", "matconvnet" or "torchvision"; or the channel order, three means and one
+        or three scales, with commas between: "bgr,103.939,116.779,123.68,1". Means and scales are
+        in that channel order, for pixels from 0 to 255. Without a scale it is 1.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"{text!r:.100} is no preprocessing: give one of {WRITTEN}")
+    words = [word.strip() for word in text.strip().lower().split(",")]
+    if len(words) == 1 and words[0] in NAMED:
+        return NAMED[words[0]]
+    order, numbers = words[0].upper(), words[1:]
+    if order not in ("RGB", "BGR") or len(numbers) not in (3, 4, 6):
+        raise InputError(f"{text!r:.100} is no preprocessing: give one of {WRITTEN}")
+    try:
+        mean, scale = [float(word) for word in numbers[:3]], [float(word) for word in numbers[3:]] or [1.0]
+    except ValueError:
+        raise InputError(f"{text!r:.100} is no preprocessing: give one of {WRITTEN}") from None
+    return Preprocessing(order, tuple(mean), tuple(scale) if len(scale) == 3 else scale[0])
+
+
+def spell_preprocessing(preprocessing: Preprocessing) -> str:
+    """The text from which `parse_preprocessing` makes the same again, to the last digit."""
+    scale = preprocessing.scale
+    numbers = (*preprocessing.mean, *(scale if isinstance(scale, tuple) else (scale,)))
+    return ",".join([preprocessing.channel_order.lower(), *map(repr, numbers)])
+
+
 def preprocess(
     image: np.ndarray, preprocessing: Preprocessing, dtype: np.dtype | type = np.float32
 ) -> np.ndarray:

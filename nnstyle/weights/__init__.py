@@ -1,6 +1,7 @@
 """A VGG file of any known layout -> `Weights`: {layer name: (kernel, bias)}, with its preprocessing."""
 
-from .loading import POCKET_PATHS, load_weights
+from .known import POCKET_PATHS
+from .loading import load_weights
 from .rescaling import rescale
 from .weights import Weights
 

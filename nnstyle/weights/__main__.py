@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..network import POOLINGS
 from ..notes import heard_by
 from ..pictures import check_no_input_is_replaced, check_writable, pictures_in
+from ..pictures.preprocessing import WRITTEN, parse_preprocessing, spell_preprocessing
 from . import download
 from .formats.hdf5 import write_hdf5
 from .known import KNOWN
@@ -23,6 +24,8 @@ from .rescaling import rescale
 DESCRIPTION = """\
 List the networks that --weights knows by name; fetch one, look into a file of any known layout,
 or write it in the layout of this package."""
+
+PREPROCESSING = f"what the network expects of its input, if not what the file says: {WRITTEN}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,15 +64,17 @@ def make_parser() -> argparse.ArgumentParser:
     add.set_defaults(run=fetch)
     add = commands.add_parser("inspect", help="show the layers of a file, and what it says of itself")
     add.add_argument("file", metavar="FILE", help="a file, or a known name")
+    add.add_argument("--preprocessing", help=PREPROCESSING)
     add.set_defaults(run=inspect)
     add = commands.add_parser("convert", help="write a file in this package's layout")
     add.add_argument("file", metavar="FILE", help="a file, or a known name")
     add.add_argument("output", metavar="OUT.h5")
+    add.add_argument("--preprocessing", help=PREPROCESSING + "; it is stated in OUT.h5")
     add.add_argument("--float16", action="store_true", help="kernels of half the size")
     add.add_argument(
         "--rescale-over", metavar="FOLDER", help="each filter's mean activation over its pictures becomes 1"
     )
-    add.add_argument("--pooling", choices=POOLINGS, default="average", help="to rescale with (%(default)s)")
+    add.add_argument("--pooling", choices=POOLINGS, default="max", help="to rescale with (%(default)s)")
     add.set_defaults(run=convert)
     return parser
 
@@ -93,14 +98,18 @@ def fetch(arguments: argparse.Namespace) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     """What a file holds, layer by layer."""
+    text = arguments.preprocessing
+    given = None if text is None else parse_preprocessing(text)
     path = find_file(arguments.file, progress=True)
     with open_weights(path) as contents:
-        weights = read_weights(contents, path)
+        weights = read_weights(contents, path, given)
     what = weights.preprocessing
     lines = [
         f"{path}: {contents.layout}",
         f"network {weights.name}, {'rescaled' if weights.rescaled else 'not known to be rescaled'}",
         f"input: {what.channel_order} of 0 to 255, minus {shown(what.mean)}, times {shown(what.scale)}",
+        f"why: {weights.preprocessing_reason}",
+        f"as an option: --preprocessing {spell_preprocessing(what)}",
         f"style layer weights: {show_layer_weights(weights.style_layer_weights)}",
         f"{'layer':8} {'kernel':>20} {'smallest':>10} {'largest':>10} {'biases from':>12} {'to':>10}",
     ]
@@ -130,7 +139,7 @@ def convert(arguments: argparse.Namespace) -> None:
     check_no_input_is_replaced(output, pictures)
     source = find_file(arguments.file, progress=True)  # which may download it
     check_no_input_is_replaced(output, [source])
-    weights = load_weights(source)
+    weights = load_weights(source, preprocessing=arguments.preprocessing)
     if folder is not None:
         weights = rescale(weights, pictures, arguments.pooling)
     try:

@@ -1,6 +1,11 @@
 """The networks that have a name here: where their files are, and how to recognize them."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+# Inside an installed package, and in a checkout.
+POCKET_PATHS = (PACKAGE / "data" / "pocket.h5", PACKAGE.parent / "weights" / "pocket.h5")
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,19 @@ import numpy as np
 from ..errors import InputError
 from ..network import layers_of
 from ..pictures.memory import is_lack_of_memory
+from ..pictures.preprocessing import Preprocessing, parse_preprocessing
 from .download import fetch
 from .formats.caffe import is_caffe, open_caffe
 from .formats.contents import CONVOLUTIONS, Contents, StoredArray
 from .formats.hdf5 import open_hdf5
+from .formats.keras_zip import open_keras_zip
 from .formats.matconvnet import open_matconvnet
 from .formats.named_arrays import open_npz, open_safetensors
 from .formats.torch_legacy import MAGIC, open_torch_legacy
 from .formats.torch_zip import open_torch_zip
-from .known import KNOWN
+from .known import KNOWN, POCKET_PATHS
+from .recognition import tell
 from .weights import Layer, Weights
-
-PACKAGE = Path(__file__).parents[1]
-# Inside an installed package, and in a checkout.
-POCKET_PATHS = (PACKAGE / "data" / "pocket.h5", PACKAGE.parent / "weights" / "pocket.h5")
 
 # VGG has 512 at most. A file that claims many more is damaged, or made to fill the memory.
 MOST_CHANNELS = 2048
@@ -37,17 +36,25 @@ UNREADABLE = KeyError, OSError, RuntimeError, TypeError, ValueError, zipfile.Bad
 Reader = Callable[[str | os.PathLike], AbstractContextManager[Contents]]
 
 
-def load_weights(source: str | os.PathLike = "pocket", progress: bool = False) -> Weights:
+def load_weights(
+    source: str | os.PathLike = "pocket",
+    progress: bool = False,
+    preprocessing: Preprocessing | str | None = None,
+) -> Weights:
     """Read the convolutions of a VGG file (lesson 7).
 
     Parameters
     ----------
     source : "pocket", "vgg19", "vgg16", or path
         The embedded network; a known one, which is downloaded once (``python -m
-        nnstyle.weights`` lists them); or a file of Keras (HDF5), PyTorch, Caffe,
-        MatConvNet, safetensors or NumPy, recognized by its content.
+        nnstyle.weights`` lists them); or a file of Keras (HDF5, .keras), PyTorch, Caffe,
+        MatConvNet, safetensors or NumPy, recognized by its content. The VGG may be a part of
+        a larger model.
     progress : bool
         Whether a download may show a bar on standard error.
+    preprocessing : Preprocessing or str, optional
+        What the network expects of its input, whatever the file states or implies; a str as
+        `nnstyle.pictures.preprocessing.parse_preprocessing` takes it, such as "caffe".
 
     Returns
     -------
@@ -56,21 +63,33 @@ def load_weights(source: str | os.PathLike = "pocket", progress: bool = False) -
     Raises
     ------
     InputError
-        If there is no such file, its format is unknown, its layers do not make a VGG, there is
+        If there is no such file, its format is unknown, the preprocessing makes no sense, its layers do not make a VGG, there is
         not enough memory for it, or it cannot be downloaded.
     """
+    given = parse_preprocessing(preprocessing) if isinstance(preprocessing, str) else preprocessing
+    if not isinstance(given, Preprocessing | None):
+        raise InputError(f"a preprocessing is a Preprocessing or a text, not {type(given).__name__}")
     path = find_file(source, progress)
     with open_weights(path) as contents:
-        return read_weights(contents, path)
+        return read_weights(contents, path, given)
 
 
-def read_weights(contents: Contents, path: Path) -> Weights:
+def read_weights(contents: Contents, path: Path, given: Preprocessing | None = None) -> Weights:
     """The `Weights` in an open file. Shapes are checked first: one alone may ask for terabytes."""
     check_shapes(contents.layers)
     layers = {name: read_layer(name, *arrays) for name, arrays in contents.layers.items()}
-    name = printable(contents.name or "") or printable(path.stem)
+    name = printable(contents.name or "") or printable(path.stem.removesuffix(".weights"))
+    told = tell(contents, layers["conv1_1"], given)
+    if told.flipped:
+        layers = {layer: (half_turned(kernel), bias) for layer, (kernel, bias) in layers.items()}
     return Weights(
-        layers, name, contents.preprocessing, contents.rescaled, contents.style_layer_weights, path
+        layers,
+        name,
+        told.preprocessing,
+        contents.rescaled,
+        contents.style_layer_weights,
+        path,
+        told.why,
     )
 
 
@@ -114,8 +133,10 @@ def format_of(path: Path) -> Reader:
         return open_hdf5
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            is_npz = all(name.endswith(".npy") for name in archive.namelist())
-        return open_npz if is_npz else open_torch_zip
+            names = archive.namelist()
+        if "model.weights.h5" in names:
+            return open_keras_zip
+        return open_npz if all(name.endswith(".npy") for name in names) else open_torch_zip
     with open(path, "rb") as file:
         start = file.read(64)
     if start.startswith(MAGIC):
@@ -128,7 +149,7 @@ def format_of(path: Path) -> Reader:
         return open_caffe
     raise InputError(
         "it is not a weights file in any format known here: "
-        "give one of Keras (HDF5), PyTorch, Caffe, MatConvNet, safetensors or NumPy (.npz)"
+        "give one of Keras (HDF5, .keras), PyTorch, Caffe, MatConvNet, safetensors or NumPy (.npz)"
     )
 
 
@@ -155,3 +176,10 @@ def read_layer(name: str, *stored: StoredArray) -> Layer:
         raise InputError(f"{name} has values that are not finite")
     kernel.flags.writeable = bias.flags.writeable = False
     return kernel, bias
+
+
+def half_turned(kernel: np.ndarray) -> np.ndarray:
+    """A flipped kernel as ours are, and as frozen."""
+    turned = kernel[::-1, ::-1].copy()
+    turned.flags.writeable = False
+    return turned

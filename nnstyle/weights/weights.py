@@ -39,6 +39,8 @@ class Weights(Mapping[str, Layer]):
         as the file tells. `nnstyle.stylize` uses them unless it is given layers or weights.
     path : Path, optional
         The file that it was read from.
+    preprocessing_reason : str
+        For people: why this preprocessing was taken, such as "stated in the file".
 
     Raises
     ------
@@ -52,6 +54,7 @@ class Weights(Mapping[str, Layer]):
     rescaled: bool = False
     style_layer_weights: tuple[float, ...] | None = None
     path: Path | None = None
+    preprocessing_reason: str = "given with the numbers"
 
     def __post_init__(self):
         layers = {name: read_only_layer(name, layer) for name, layer in self.layers.items()}

@@ -1,4 +1,7 @@
-"""Weights files in Keras's layout, small, for tests."""
+"""Weights files in the layouts of Keras, small, for tests."""
+
+import zipfile
+from collections import Counter
 
 import h5py
 import numpy as np
@@ -27,4 +30,34 @@ def write_vgg(path, weights, naming="Keras 1", dtype=np.float32, **attributes):
         for block in range(1, 6):
             file.create_group(f"block{block}_pool")
         file.attrs.update(attributes)
+    return path
+
+
+def write_keras_3(path, weights, place="layers/", states_names=True, dtype=np.float32):
+    """Write ``layers/conv2d/vars/0`` and so on, as Keras 3 does; older versions of it state no names.
+
+    In `place`, ``{block}`` stands for the block's number.
+    """
+    with h5py.File(path, "w") as file:
+        counts = Counter()
+        for layer, arrays in weights.items():
+            folder = place.format(block=layer[4])
+            count = counts[folder]
+            counts[folder] += 1
+            group = file.create_group(f"{folder}conv2d{f'_{count}' if count else ''}/vars")
+            if states_names:
+                group.attrs["name"] = group_of(layer)
+            for number, array in enumerate(arrays):
+                group[str(number)] = np.asarray(array, dtype)
+        file.create_group("layers/max_pooling2d/vars")
+        file.create_group("vars").attrs["name"] = "a model"
+    return path
+
+
+def zip_as_keras(path, weights_file, compression=zipfile.ZIP_STORED):
+    """Put a ``.weights.h5`` into a zip archive, as a ``.keras`` has it."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", '{"class_name": "Functional"}')
+        archive.write(weights_file, "model.weights.h5")
     return path

@@ -61,7 +61,7 @@ def open_caffe(path: str | os.PathLike) -> Iterator[Contents]:
     layers = {name: found[name] for name in CONVOLUTIONS if name in found}
     if not layers:
         raise InputError("it has no layer called conv1_1, as VGG in Caffe's layout would")
-    yield Contents("Caffe's layout in Protocol Buffers", layers, CAFFE, network_name)
+    yield Contents("Caffe's layout in Protocol Buffers", layers, CAFFE, is_certain=True, name=network_name)
 
 
 def messages(found: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, memoryview]]:

@@ -11,32 +11,62 @@ import numpy as np
 
 from ...errors import InputError
 from ...pictures.saving import whole_file
-from .contents import CAFFE, CONVOLUTIONS, Contents, StoredArray, keras_group, stated_preprocessing, text
+from .contents import PREPROCESSING, Contents, StoredArray, keras_group, text
+from .naming import find_layers, is_layer
 
 if TYPE_CHECKING:
     from ..weights import Weights
 
 
+# What a file of a network may have at most: VGG-19 in a large model has some hundred arrays, four deep.
+MOST_ITEMS, MOST_DEPTH = 20_000, 16
+
+
 @contextlib.contextmanager
 def open_hdf5(path: str | os.PathLike) -> Iterator[Contents]:
-    """The `Contents` of an HDF5 file; kernel and bias are told apart by rank, as names differ."""
+    """The `Contents` of an HDF5 file."""
+    with open_file(path) as file:
+        yield contents_of(file, "Keras's layout in HDF5")
+
+
+def open_file(source: Any) -> h5py.File:
+    """An HDF5 file, open for reading: from a path, or from a file that is open."""
     try:
-        file = h5py.File(path)
+        return h5py.File(source, "r")
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise
         raise InputError(f"it is not a readable HDF5 file: {error}") from None
-    with file:
-        # A whole model, as model.save writes it, has a folder for them.
-        folder = "model_weights/" if "model_weights/block1_conv1" in file else ""
-        groups = {layer: folder + keras_group(layer) for layer in CONVOLUTIONS}
-        layers = {layer: find_layer(file[group]) for layer, group in groups.items() if group in file}
-        if not layers:
-            raise InputError("it has no group block1_conv1, as VGG in Keras's layout would")
-        name = text(file.attrs["name"]) if "name" in file.attrs else None
-        preprocessing = stated_preprocessing(file.attrs, otherwise=CAFFE)
-        rescaled, layer_weights = "rescaled" in file.attrs, stated_layer_weights(file.attrs)
-        yield Contents("Keras's layout in HDF5", layers, preprocessing, name, rescaled, layer_weights)
+
+
+def contents_of(file: h5py.File, layout: str) -> Contents:
+    """The `Contents` of an open HDF5 file."""
+    found = find_layers(arrays_in(file), "it has no group block1_conv1, as VGG in Keras's layout would")
+    layers, backend = found.layers, stated_backend(file)
+    if backend == "theano":
+        layers = {layer: (kernel.flipped(), bias) for layer, (kernel, bias) in layers.items()}
+    return Contents(
+        layout,
+        layers,
+        found.implied,
+        stated={name: file.attrs[name] for name in PREPROCESSING if name in file.attrs},
+        before=found.before,
+        maybe_flipped=found.maybe_flipped and not backend,
+        name=text(file.attrs["name"]) if "name" in file.attrs else None,
+        rescaled="rescaled" in file.attrs,
+        style_layer_weights=stated_layer_weights(file.attrs),
+    )
+
+
+def stated_backend(file: h5py.File) -> str:
+    """What computed in Keras 2, as it states beside the weights; empty if it is not stated."""
+    places = [file.attrs]
+    if isinstance(file.get("model_weights", getlink=True), h5py.HardLink):
+        places.append(file["model_weights"].attrs)
+    for attributes in places:
+        if "backend" in attributes:
+            return text(attributes["backend"])
+    return ""
 
 
 def stated_layer_weights(stated: Mapping[str, Any]) -> tuple[float, ...] | None:
@@ -51,23 +81,60 @@ def stated_layer_weights(stated: Mapping[str, Any]) -> tuple[float, ...] | None:
     return tuple(numbers.astype(float).tolist())
 
 
-def find_layer(group: Any) -> tuple[StoredArray, StoredArray]:
-    """Kernel and bias of a group, as stored arrays."""
-    found: list[h5py.Dataset] = []
+def arrays_in(file: h5py.File) -> dict[str, StoredArray]:
+    """All arrays of a file, by their paths. Links are not followed: they may lead out of the file.
 
-    def keep(_, item):
-        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
-            found.append(item)
+    Keras 3 numbers its layers; newer versions state a layer's name beside. Where that is a VGG's,
+    as block1_conv1, it takes the number's place.
+    """
+    arrays: dict[str, StoredArray] = {}
+    waiting: list[tuple[str, h5py.Group]] = [("/", file)]
+    count = 0
+    while waiting:
+        path, group = waiting.pop()
+        for name in group:
+            count += 1
+            if count > MOST_ITEMS or path.count("/") > MOST_DEPTH:
+                raise InputError("it has far more groups than a network needs")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                refuse_layer(path + name, "is a link, which is not followed")
+                continue
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                arrays[path + name] = stored_dataset(path + name, item)
+            elif isinstance(item, h5py.Group):
+                waiting.append((named_path(path, name, item), item))
+    return arrays
 
-    if isinstance(group, h5py.Group):
-        group.visititems(keep)
-    found.sort(key=lambda item: -item.ndim)
-    if [item.ndim for item in found] != [4, 1]:
-        raise InputError(
-            f"{group.name} should hold one kernel and one bias, floating-point arrays of rank 4 and 1"
-        )
-    kernel, bias = found
-    return StoredArray(kernel.shape, lambda: kernel[()]), StoredArray(bias.shape, lambda: bias[()])
+
+def named_path(path: str, name: str, group: h5py.Group) -> str:
+    """The path of a group, with the name that Keras 3 states in place of conv2d_1."""
+    stated = text(group.attrs.get("name", "")) if name == "vars" else ""
+    if is_layer(stated) and path.count("/") > 1:
+        return f"{path[: path.rstrip('/').rfind('/') + 1]}{stated}/"
+    if is_layer(name) and not len(group):
+        refuse_layer(path + name, "should hold one kernel and one bias, and is empty")
+    return f"{path}{name}/"
+
+
+def refuse_layer(path: str, why: str) -> None:
+    """Complain of what has a layer's name, but is none."""
+    if is_layer(path.rpartition("/")[2]):
+        raise InputError(f"{path} {why}")
+
+
+def stored_dataset(path: str, dataset: h5py.Dataset) -> StoredArray:
+    """A dataset as a stored array."""
+
+    def read():
+        if dataset.dtype.kind != "f":
+            group, _, name = path.rpartition("/")
+            raise InputError(
+                f"{group} should hold one kernel and one bias, floating-point arrays, and {name} is {dataset.dtype}"
+            )
+        return dataset[()]
+
+    return StoredArray(dataset.shape or (), read)
 
 
 def write_hdf5(path: str | os.PathLike, weights: "Weights", dtype: type = np.float32) -> None:

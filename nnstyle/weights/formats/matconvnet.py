@@ -12,8 +12,7 @@ from math import prod
 from typing import Any
 
 from ...errors import InputError
-from ...pictures.preprocessing import Preprocessing
-from .contents import CONVOLUTIONS, MATCONVNET, Contents, StoredArray, stated_preprocessing
+from .contents import CONVOLUTIONS, MATCONVNET, Contents, StoredArray
 from .matlab5 import Numbers, read_variables
 
 
@@ -30,7 +29,8 @@ def open_matconvnet(path: str | os.PathLike) -> Iterator[Contents]:
     layers = {name: found[name] for name in CONVOLUTIONS if name in found}
     if not layers:
         raise InputError("it has no layer called conv1_1, as VGG in MatConvNet's layout would")
-    yield Contents("MatConvNet's layout in MATLAB 5", layers, preprocessing_of(network))
+    stated = stated_mean(network)
+    yield Contents("MatConvNet's layout in MATLAB 5", layers, MATCONVNET, stated, is_certain=True)
 
 
 def as_struct(value: Any) -> dict[str, Any]:
@@ -52,16 +52,16 @@ def kernel_and_bias(layer: dict[str, Any]) -> tuple[StoredArray, StoredArray]:
     return StoredArray(shape, lambda: kernel.read().reshape(shape, order="F")), bias
 
 
-def preprocessing_of(network: dict[str, Any]) -> Preprocessing:
-    """RGB minus the file's ``averageImage``: 3 numbers, or a picture (h, w, 3) that is averaged."""
+def stated_mean(network: dict[str, Any]) -> dict[str, Any]:
+    """The file's ``averageImage``, of RGB: 3 numbers, or a picture (h, w, 3) that is averaged."""
     normalization = as_struct(network.get("meta")).get("normalization", network.get("normalization"))
     mean = as_struct(normalization).get("averageImage")
     if mean is None or isinstance(mean, Numbers) and prod(mean.shape) == 0:
-        return MATCONVNET
+        return {}
     if (
         not isinstance(mean, Numbers)
         or prod(mean.shape) != 3
         and (len(mean.shape) != 3 or mean.shape[2] != 3)
     ):
         raise InputError("its averageImage should be 3 numbers or a picture of 3 channels")
-    return stated_preprocessing({"mean": mean.read().reshape(-1, 3, order="F").mean(axis=0)}, MATCONVNET)
+    return {"mean": mean.read().reshape(-1, 3, order="F").mean(axis=0)}

@@ -13,9 +13,9 @@ import numpy as np
 import safetensors
 
 from ...errors import InputError
-from .contents import Contents, StoredArray, layers_from_names, stated_preprocessing
+from .contents import PREPROCESSING, Contents, StoredArray
+from .naming import contents_from_names
 
-PREPROCESSING = ("channel_order", "mean", "scale")
 LONGEST_STATEMENT = 4096  # bytes of one of these, where a text or 3 numbers would do
 TENSOR_TYPES = ("F16", "F32", "F64")  # safetensors' names; NumPy has no bfloat16
 
@@ -29,9 +29,8 @@ def open_npz(path: str | os.PathLike) -> Iterator[Contents]:
     with complaints_about_archives(), zipfile.ZipFile(path) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         arrays = {name: stored_member(archive, name, member) for name, member in members.items()}
-        layers, implied = layers_from_names(arrays)
         stated = {name: arrays[name].read()[()] for name in PREPROCESSING if name in arrays}
-        yield Contents("names and arrays in NumPy's .npz", layers, stated_preprocessing(stated, implied))
+        yield contents_from_names("names and arrays in NumPy's .npz", arrays, stated)
 
 
 @contextlib.contextmanager
@@ -85,9 +84,8 @@ def open_safetensors(path: str | os.PathLike) -> Iterator[Contents]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             arrays = {name: stored_tensor(file, name) for name in file.keys()}
-            layers, implied = layers_from_names(arrays)
             stated = parse_metadata(file.metadata() or {})
-            yield Contents("names and arrays in safetensors", layers, stated_preprocessing(stated, implied))
+            yield contents_from_names("names and arrays in safetensors", arrays, stated)
     except safetensors.SafetensorError as error:
         raise InputError(f"it is no valid safetensors file: {error}") from None
 

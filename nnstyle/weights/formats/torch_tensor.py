@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ...errors import InputError
-from .contents import Contents, StoredArray, layers_from_names
+from .contents import Contents, StoredArray
+from .naming import contents_from_names
 
 # All types, not only those that are read: to find a storage, the older form needs the size of those before.
 BYTES_PER_NUMBER = {
@@ -125,8 +126,7 @@ def contents_of(
     for name, tensor in state_dict_in(top).items():
         start = find_storage(tensor.storage)
         arrays[name] = StoredArray(tensor.shape, functools.partial(read_tensor, tensor, file, start, order))
-    layers, preprocessing = layers_from_names(arrays)
-    return Contents(layout, layers, preprocessing)
+    return contents_from_names(layout, arrays)
 
 
 def state_dict_in(top: Any) -> dict[str, Tensor]:

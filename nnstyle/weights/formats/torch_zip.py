@@ -48,7 +48,7 @@ def open_torch_zip(path: str | os.PathLike) -> Iterator[Contents]:
         yield contents_of("PyTorch's zip form", top, file, find_storage, BYTE_ORDERS[order])
 
 
-def find_members(file: BinaryIO) -> dict[str, tuple[int, int]]:
+def find_members(file: BinaryIO, writer: str = "PyTorch") -> dict[str, tuple[int, int]]:
     """``{name: (start, size)}`` of a zip archive's members, which lie in the file one after the other."""
     with zipfile.ZipFile(file) as archive:
         entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
@@ -58,7 +58,7 @@ def find_members(file: BinaryIO) -> dict[str, tuple[int, int]]:
     for entry in entries:
         sizes = entry.compress_size, entry.file_size
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & ENCRYPTED or sizes[0] != sizes[1]:
-            raise InputError("it has compressed or encrypted members, which PyTorch does not write")
+            raise InputError(f"it has compressed or encrypted members, which {writer} does not write")
         if entry.header_offset < end or entry.filename in members:
             raise InputError("its members overlap, or two have one name")
         start = start_of_member(file, entry.header_offset, length)

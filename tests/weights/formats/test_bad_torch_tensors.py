@@ -87,7 +87,7 @@ def test_no_state_dict(tmp_path, form, piece):
         (["features.0.weight", "features.1.running_mean", "features.1.weight"], "batch normalisation"),
         (["features.0.weight", "features.2.weight", "features.3.weight"], "do not lie where"),
         (["features.0.weight", "features.3.squeeze.weight"], "do not lie where"),  # SqueezeNet
-        (["features.0.0.weight"], "conv1_1 lacks its features.0.weight"),  # MobileNet
+        (["features.0.0.weight"], "no layer called features.0.weight"),  # MobileNet
         (["features.0.weight"], "conv1_1 lacks its features.0.bias"),
         (["conv1_1.weight"], "conv1_1 lacks its conv1_1.bias"),
         (["features.0.weight", "features.0.bias"], "features.0.weight should have 4 axes"),

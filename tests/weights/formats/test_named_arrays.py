@@ -99,7 +99,7 @@ def renamed(naming, old, new):
         (renamed("author", "conv1_1.bias", "bias"), "conv1_1 lacks its conv1_1.bias"),
         (renamed("Keras 2", "block1_conv1/bias:0", None), "conv1_1 lacks its block1_conv1/bias:0"),
         (renamed("Keras 1", "block1_conv1_b:0", None), "conv1_1 lacks its block1_conv1_b:0"),
-        (renamed("author", "conv1_1.weight", None), "conv1_1 is missing"),
+        (renamed("author", "conv1_1.weight", None), "conv1_1 lacks its conv1_1.weight"),
         (named(WEIGHTS, "torchvision") | {"features.0.running_mean": np.zeros(4)}, "batch normalisation"),
         (named(WEIGHTS, "author") | {"conv1_1.weight": np.zeros((4, 3, 3))}, "should have 4 axes, not 3"),
         (named(WEIGHTS, "author") | {"conv1_1.weight": np.zeros((4, 3, 5, 5))}, "conv1_1 has kernel"),
