@@ -1,15 +1,24 @@
 """What the user sees: a bar in a terminal, a line now and then elsewhere, or nothing."""
 
 import contextlib
+import statistics
 import sys
+from collections import deque
 from typing import TextIO
 
 from tqdm import tqdm
 
+from ..job import Job
 from ..settings import Settings
 from ..stylize import Record
 
 LINES = 10  # and one for the first iteration, where there is no terminal
+
+# What an iteration costs, in pixels: those of its canvas, and OVERHEAD at any size.
+OVERHEAD = 8000
+# The first of a scale costs as much as so many others: the targets are found, and the start is evaluated.
+FIRST = 3.5
+RECENT = 20  # iterations, the latest: they tell how fast it goes
 
 
 class Progress:
@@ -17,18 +26,17 @@ class Progress:
 
     Parameters
     ----------
-    settings : Settings
-        Of the job, with beta decided.
+    job : Job
     quiet : bool
         Show nothing.
     """
 
-    def __init__(self, settings: Settings, quiet: bool):
-        self.settings = settings
+    def __init__(self, job: Job, quiet: bool):
+        settings = self.settings = job.settings
+        self.time_left = TimeLeft(settings, *job.content.shape[:2])
         self.in_terminal = sys.stderr is not None and sys.stderr.isatty()
         self.quiet = quiet
         self.every = -(-settings.iterations // LINES)  # rounded up
-        self.cost_so_far = 0
         layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc}"
         self.bar = tqdm(
             total=settings.iterations,
@@ -46,9 +54,9 @@ class Progress:
 
     def update(self, record: Record) -> None:
         """Show a record."""
-        self.cost_so_far += record.size**2
-        left = record.seconds / self.cost_so_far * cost_ahead(record, self.settings)
-        text = f"{describe(record, self.settings)} [{tqdm.format_interval(left)} left]"
+        left = self.time_left.after(record)
+        time = "?" if left is None else tqdm.format_interval(left)
+        text = f"{describe(record, self.settings)} [{time} left]"
         if self.in_terminal:
             self.bar.set_description_str(text, refresh=False)
             self.bar.update()
@@ -56,15 +64,55 @@ class Progress:
             say(f"iteration {record.iteration} of {self.settings.iterations}: {text}", sys.stderr)
 
 
-def cost_ahead(record: Record, settings: Settings) -> int:
-    """The work that is left, in pixels: an iteration at a small scale takes less time than at a large one."""
-    done, end, cost = record.iteration, 0, 0
-    for scale in settings.each_scale():
-        end += scale.iterations
-        # A scale that ended early has left its iterations to the next.
-        cost += max(0, end - done) * max(scale.size, record.size) ** 2
-        done = max(done, end)
-    return cost
+class TimeLeft:
+    """Tells from the latest iterations how long those ahead will take.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the job, with the number of scales decided.
+    height, width : int
+        Of the picture, px.
+    """
+
+    def __init__(self, settings: Settings, height: int, width: int):
+        self.settings, self.height, self.width = settings, height, width
+        self.latest: Record | None = None
+        self.paces: deque[float] = deque(maxlen=RECENT)  # seconds for each pixel of the cost
+
+    def after(self, record: Record) -> float | None:
+        """Seconds left after a record, to be called with each: None if that cannot be told.
+
+        Before the fifth iteration it is a rough guess.
+        """
+        if self.latest or record.iteration == 1:  # else a resumed run: these seconds are those of many
+            begin = self.latest.seconds if self.latest else 0
+            is_first = self.latest is None or record.size > self.latest.size
+            cost = self.cost(record.size) * (FIRST if is_first else 1)
+            self.paces.append((record.seconds - begin) / cost)
+        self.latest = record
+        if not self.paces:
+            return None
+        # Not the mean: now and then an iteration evaluates twice, or waits for another program.
+        return statistics.median(self.paces) * self.cost_ahead(record)
+
+    def cost(self, size: int) -> int:
+        """The cost of an iteration at a scale, in pixels."""
+        height, width = (round(edge * size / self.settings.size) for edge in (self.height, self.width))
+        return self.settings.canvas_pixels(height, width) + OVERHEAD
+
+    def cost_ahead(self, record: Record) -> float:
+        """The cost of all iterations after a record, in pixels."""
+        done, planned, cost = record.iteration, 0, 0.0
+        for scale in self.settings.each_scale():
+            planned += scale.iterations
+            count = max(0, planned - done)
+            done += count
+            # A scale that ended early has left its iterations to the next.
+            cost += count * self.cost(max(scale.size, record.size))
+            if scale.size > record.size:
+                cost += (FIRST - 1) * self.cost(scale.size)
+        return cost
 
 
 def describe(record: Record, settings: Settings) -> str:
@@ -72,7 +120,7 @@ def describe(record: Record, settings: Settings) -> str:
     content = settings.alpha * record.losses.get("content", 0)
     variation = settings.tv_weight * record.losses.get("total variation", 0)
     style = record.total - content - variation
-    text = f"{record.size} px, " if settings.scales > 1 else ""
+    text = f"{record.size} px, " if settings.scales != 1 else ""
     text += f"loss {record.total:.3g} = content {content:.3g} + style {style:.3g}"
     return f"{text} + variation {variation:.3g}" if settings.tv_weight else text
 
