@@ -17,6 +17,7 @@ from .errors import InputError
 from .network import LAYERS, layers_of
 from .objective import Term, paper_terms, weights_by_name
 from .pictures import load_image, pictures_in, resize
+from .pictures.preprocessing import parse_preprocessing, spell_preprocessing
 from .settings import Options, Settings
 from .styles import Style, as_styles
 from .weights import Weights, load_weights
@@ -33,12 +34,12 @@ class Job:
     content : uint8 array, shape (H, W, 3), RGB
         The photograph, at the size of the picture.
     styles : tuple of Style
-        Their images are uint8 arrays, their long edge of that size as well.
+        Their images are uint8 arrays, their long edge of that size times the style scale.
     weights : Weights
         The network, as its file has it: it is rescaled by `nnstyle.run`. With the setting ``rescale_over``,
         the pictures of that folder are read by `nnstyle.run`, too.
     settings : Settings
-        With beta and the layer weights decided. The optimizer may be left to the device.
+        With scales, beta and the layer weights decided. The optimizer may be left to the device.
     terms : tuple of Term
         Losses beside the paper's.
     content_name, style_names : str, tuple of str
@@ -69,9 +70,12 @@ class Job:
             "content": self.content_name,
             "content_sha256": digest(self.content),
             "style": self.style_names[0],
+            "style_scale": self.settings.style_scale * self.styles[0].scale,
             "style_sha256": digest(style),
             "weights": self.weights.name,
             "weights_sha256": self.weights.sha256,
+            "preprocessing": spell_preprocessing(self.weights.preprocessing),
+            "preprocessing_reason": self.weights.preprocessing_reason,
         }
         if self.terms:
             described["terms"] = [describe_term(term) for term in self.terms]
@@ -145,9 +149,10 @@ def prepare(
         raise InputError("give either settings or single options, not both")
     settings = settings or Settings(**options)  # type: ignore[arg-type]  # it makes tuples of sequences
     style = as_styles(styles)[0]
-    content_image, style_image = (
-        load_for_all_scales(picture, settings) for picture in (content, style.image)
-    )
+    content_image = load_resized(content, settings.size)
+    style_image = load_style(style, settings)
+    settings = settings.with_scales(min(*content_image.shape[:2], *style_image.shape[:2]))
+    check_scales(content_image, dataclasses.replace(style, image=style_image), settings)
     if settings.rescale_over is not None:
         for picture in pictures_in(settings.rescale_over):
             load_small(picture)
@@ -157,7 +162,7 @@ def prepare(
     check_objective(expected, terms)
     if isinstance(weights, str) and weights in KNOWN:
         check_layers(LAYERS[weights[:5]], expected, terms)  # vgg19-torchvision is a vgg19
-    loaded = weights if isinstance(weights, Weights) else load_weights(weights, progress)
+    loaded = load_network(weights, settings.preprocessing, progress)
     settings = settings.decided(loaded, *content_image.shape[:2])
     check_layers(layers_of(loaded), settings, terms)
     return Job(
@@ -171,16 +176,41 @@ def prepare(
     )
 
 
-def load_for_all_scales(picture: Any, settings: Settings) -> np.ndarray:
-    """A picture at the full size, found large enough for every scale."""
-    image = resize(load_image(picture), settings.size)
-    try:
-        for scale in settings.each_scale():
-            resize(image, scale.size)
-    except InputError as error:
-        raise InputError(f"{settings.scales} scales are too many for this picture: {error}") from None
+def load_network(weights: Any, preprocessing: str | None, progress: bool) -> Weights:
+    """The network, with a preprocessing of the user's if one is given."""
+    if not isinstance(weights, Weights):
+        return load_weights(weights, progress, preprocessing)
+    if preprocessing is None:
+        return weights
+    given = parse_preprocessing(preprocessing)
+    return dataclasses.replace(weights, preprocessing=given, preprocessing_reason="given by the user")
+
+
+def load_resized(picture: Any, size: int) -> np.ndarray:
+    """The pixels of a picture at a size, read-only."""
+    image = resize(load_image(picture), size)
     image.flags.writeable = False
     return image
+
+
+def load_style(style: Style, settings: Settings) -> np.ndarray:
+    """The pixels of a painting at its size, read-only."""
+    try:
+        return load_resized(style.image, style.size(settings))
+    except InputError as error:
+        if style.size(settings) == settings.size:
+            raise
+        raise InputError(f"{error} (that is the painting's, with its style_scale)") from None
+
+
+def check_scales(content: np.ndarray, style: Style, settings: Settings) -> None:
+    """Raise InputError if photograph or painting are too narrow for the smallest of several scales."""
+    smallest = next(settings.each_scale())
+    try:
+        resize(content, smallest.size)
+        resize(style.image, style.size(smallest))
+    except InputError as error:
+        raise InputError(f"{settings.scales} scales are too many for this picture: {error}") from None
 
 
 def check_terms(terms: Iterable[Term]) -> tuple[Term, ...]:

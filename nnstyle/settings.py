@@ -13,15 +13,19 @@ from .errors import InputError
 from .network import POOLINGS
 from .optimizers import BOUNDED, OPTIMIZERS
 from .pictures import SMALLEST
+from .pictures.preprocessing import WRITTEN, parse_preprocessing
 
 if TYPE_CHECKING:
     from .weights import Weights
 
 # The default beta for each pixel of the picture. Equation (1) is a sum over positions and equation (4)
 # is not, so at a constant beta a larger picture would be less of a painting.
-BETA_PER_PIXEL = 1000
+BETA_PER_PIXEL = 4000
+BETA_PER_PIXEL_FROM_NOISE = 30  # there the photograph has to come through first
 MOST_ITERATIONS = 1_000_000
-INITIAL_IMAGES = ("content", "noise", "style")
+SMALLEST_SCALE = 115  # px: here conv5_1 sees the whole picture
+MOST_BORDER = 512  # px: more than the deepest layer sees
+INITIAL_IMAGES = ("recoloured", "content", "noise", "style")
 
 PICTURE = "picture"
 LOSS = "loss: alpha L_content + beta L_style, the paper's equation (7)"
@@ -78,17 +82,40 @@ class Settings:
     )
     # The paper does not say how many it took.
     iterations: int = setting(
-        300, PICTURE, "iterations of the optimizer, over all scales", type=int, metavar="N"
+        200, PICTURE, "iterations of the optimizer, over all scales", type=int, metavar="N"
     )
-    scales: int = setting(
-        1,
+    # The paper has one.
+    scales: int | None = setting(
+        None,
         PICTURE,
-        "coarse to fine: begin at half the size (3: at a quarter), and share the iterations",
+        "coarse to fine: 3 begins at a quarter of the size, then half of it; the paper: 1",
+        shown=f"as many as begin near {SMALLEST_SCALE} px",
         type=int,
         metavar="N",
     )
+    style_scale: float = setting(
+        1.0,
+        PICTURE,
+        "size of the painting relative to the picture: smaller has finer strokes, larger broader ones",
+        type=float,
+        metavar="FACTOR",
+    )
+    # The paper has none: where its convolutions see zeros around the picture, a frame is painted.
+    border: int = setting(
+        32,
+        PICTURE,
+        "paint so many px more on every side, a mirror image, and crop them: no frame; the paper: 0",
+        type=int,
+        metavar="PX",
+    )
     # The paper starts from white noise.
-    init: str = setting("content", PICTURE, "the initial image; the paper: noise", choices=INITIAL_IMAGES)
+    init: str = setting(
+        "recoloured",
+        PICTURE,
+        "the initial image: the photograph in the painting's colours, the photograph, white noise, or the"
+        " painting; the paper: noise",
+        choices=INITIAL_IMAGES,
+    )
     seed: int = setting(
         0, PICTURE, "seed of the noise: the same number gives the same picture", type=int, metavar="N"
     )
@@ -112,7 +139,15 @@ class Settings:
         None,
         LOSS,
         "style weight: higher is more painting, less photograph",
-        shown=f"{BETA_PER_PIXEL} x the number of pixels",
+        shown="--beta-per-pixel x the number of pixels, border and all",
+        type=float,
+        metavar="WEIGHT",
+    )
+    beta_per_pixel: float | None = setting(
+        None,
+        LOSS,
+        "the same for pictures of any size",
+        shown=f"{BETA_PER_PIXEL}; with --init noise {BETA_PER_PIXEL_FROM_NOISE}",
         type=float,
         metavar="WEIGHT",
     )
@@ -149,8 +184,15 @@ class Settings:
     rescale_over: str | None = setting(
         None, NETWORK, "the same, over all pictures in a folder, and in any case", metavar="FOLDER"
     )
-    # VGG was trained with max. For synthesising images the paper prefers average, and so do we.
-    pooling: str = setting("average", NETWORK, "the paper: average", choices=POOLINGS)
+    preprocessing: str | None = setting(
+        None,
+        NETWORK,
+        f"what the network expects of its input: {WRITTEN}",
+        shown="as the weights file says, or its numbers or layout tell",
+        metavar="TEXT",
+    )
+    # The paper prefers average. VGG was trained with max, and coarse to fine it paints the better pictures.
+    pooling: str = setting("max", NETWORK, "the paper: average", choices=POOLINGS)
 
     def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers"):
@@ -159,6 +201,8 @@ class Settings:
             self._set("layer_weights", weight_tuple(self.layer_weights))
         if self.rescale_over is not None:
             self._set("rescale_over", path_text(self.rescale_over))
+        if self.preprocessing is not None:
+            parse_preprocessing(self.preprocessing)
         self._check_whole_numbers()
         self._check_weights()
         self._check_choices()
@@ -167,13 +211,20 @@ class Settings:
         object.__setattr__(self, name, value)  # the way round `frozen`
 
     def _check_whole_numbers(self) -> None:
-        for name, smallest in (("size", SMALLEST), ("iterations", 1), ("scales", 1), ("seed", 0)):
+        smallest_values = {"size": SMALLEST, "iterations": 1, "scales": 1, "border": 0, "seed": 0}
+        for name, smallest in smallest_values.items():
             value = getattr(self, name)
+            if name == "scales" and value is None:
+                continue
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
                 raise InputError(f"{name} must be a whole number, at least {smallest}, not {value!r}")
             self._set(name, int(value))  # NumPy's integers do not fit into JSON
         if self.iterations > MOST_ITERATIONS:
             raise InputError(f"iterations must be at most {MOST_ITERATIONS}: no picture needs more")
+        if self.border > MOST_BORDER:
+            raise InputError(f"border must be at most {MOST_BORDER}: more makes no difference")
+        if self.scales is None:
+            return
         if self.size >> self.scales - 1 < SMALLEST:
             raise InputError(
                 f"the smallest of {self.scales} scales would have fewer than {SMALLEST} pixels: use fewer"
@@ -184,10 +235,15 @@ class Settings:
             )
 
     def _check_weights(self) -> None:
-        for name in ("alpha", "tv_weight"):
+        for name in ("style_scale", "alpha", "tv_weight"):
             self._set(name, weight_value(name, getattr(self, name)))
-        if self.beta is not None:
-            self._set("beta", weight_value("beta", self.beta))
+        if self.style_scale == 0:
+            raise InputError("style_scale must be above 0")
+        for name in ("beta", "beta_per_pixel"):
+            if getattr(self, name) is not None:
+                self._set(name, weight_value(name, getattr(self, name)))
+        if self.beta is not None and self.beta_per_pixel is not None:
+            raise InputError("give either beta or beta_per_pixel, not both")
         if self.layer_weights is None:
             return
         if len(self.layer_weights) != len(self.style_layers):
@@ -211,6 +267,23 @@ class Settings:
         if self.bounded and self.optimizer not in (None, *BOUNDED):
             raise InputError("bounded pictures need the optimizer lbfgs: the other one knows no bounds")
 
+    def with_scales(self, shortest_edge: int) -> "Settings":
+        """These settings with the number of scales decided, where it was left open.
+
+        The smallest scale is near 115 px. Where a picture is too narrow for that, or where there are
+        fewer iterations, there are fewer scales.
+
+        Parameters
+        ----------
+        shortest_edge : int
+            Of photograph and painting at the full size, px.
+        """
+        if self.scales is not None:
+            return self
+        wanted = round(math.log2(self.size / SMALLEST_SCALE))
+        possible = int(math.log2(max(shortest_edge, SMALLEST) / SMALLEST))
+        return replace(self, scales=min(1 + max(wanted, 0), 1 + possible, self.iterations))
+
     def decided(self, weights: "Weights | None", height: int, width: int) -> "Settings":
         """These settings with beta and the layer weights decided, where they were left open.
 
@@ -223,25 +296,50 @@ class Settings:
             Of the picture, px.
         """
         beta, layer_weights = self.beta, self.layer_weights
+        if beta is None and self.beta_per_pixel is not None:
+            beta = self.beta_per_pixel * self.canvas_pixels(height, width)
         if beta is None:
-            beta = float(BETA_PER_PIXEL * height * width)
+            beta = self.usual_beta(height, width)
         if layer_weights is None and weights is not None and self.style_layers == Settings.style_layers:
             layer_weights = weights.style_layer_weights
         if layer_weights is None:
             count = len(self.style_layers)
             layer_weights = (1 / count,) * count
-        return replace(self, beta=beta, layer_weights=layer_weights)
+        return replace(self, beta=beta, beta_per_pixel=None, layer_weights=layer_weights)
+
+    def usual_beta(self, height: int, width: int) -> float:
+        """The default beta of a picture of this size, for an alpha of 1."""
+        per_pixel = BETA_PER_PIXEL_FROM_NOISE if self.init == "noise" else BETA_PER_PIXEL
+        return float(per_pixel * self.canvas_pixels(height, width))
+
+    def canvas_pixels(self, height: int, width: int) -> int:
+        """The number of pixels that are painted for a picture of this size, border and all."""
+        return (height + 2 * self.border) * (width + 2 * self.border)
 
     def each_scale(self) -> Iterator["Settings"]:
-        """The settings of each scale, from the smallest; beta goes with the number of pixels."""
+        """Size and iterations of each scale, from the smallest, in settings that are else the same.
+
+        Raises
+        ------
+        ValueError
+            If the number of scales is undecided (`with_scales`).
+        """
+        if self.scales is None:
+            raise ValueError("the number of scales is undecided: see Settings.with_scales")
         for halvings in reversed(range(self.scales)):
-            yield replace(
-                self,
-                scales=1,
-                size=self.size >> halvings,
-                iterations=self.iterations // self.scales + (self.iterations % self.scales > halvings),
-                beta=self.beta and self.beta / 4**halvings,
-            )
+            iterations = self.iterations_until(halvings) - self.iterations_until(halvings + 1)
+            yield replace(self, scales=1, size=self.size >> halvings, iterations=iterations)
+
+    def iterations_until(self, halvings: int) -> int:
+        """How many iterations are done when the scale of so many halvings is.
+
+        Smaller scales get more of them: three scales share them as 4 to 3 to 2, and the last one still
+        takes more time than the others together. Each scale gets at least one.
+        """
+        count = self.scales or 1
+        shares = [2 + later for later in range(count)]
+        spare = self.iterations - count
+        return count - halvings + round(spare * sum(shares[halvings:]) / sum(shares))
 
 
 class Options(TypedDict, total=False):
@@ -249,19 +347,23 @@ class Options(TypedDict, total=False):
 
     size: int
     iterations: int
-    scales: int
+    scales: int | None
+    style_scale: float
+    border: int
     init: str
     seed: int
     optimizer: str | None
     bounded: bool
     alpha: float
     beta: float | None
+    beta_per_pixel: float | None
     tv_weight: float
     content_layers: str | Sequence[str]
     style_layers: str | Sequence[str]
     layer_weights: Sequence[float] | None
     rescale: bool
     rescale_over: str | os.PathLike | None
+    preprocessing: str | None
     pooling: str
 
 

@@ -1,14 +1,19 @@
 """Style images."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,9 +24,28 @@ class Style:
     ----------
     image : path, PIL image, or array
         As for `nnstyle.pictures.load_image`.
+    scale : float
+        Size of the painting relative to the picture, times the setting ``style_scale``: half of it gives
+        strokes half as large.
+
+    Raises
+    ------
+    InputError
+        If the scale is not a positive, finite number.
     """
 
     image: Any
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        scale = self.scale
+        if not isinstance(scale, Real) or isinstance(scale, bool) or not 0 < scale < math.inf:
+            raise InputError(f"the scale of a style must be a positive number, not {scale!r:.100}")
+        object.__setattr__(self, "scale", float(scale))  # the way round `frozen`
+
+    def size(self, settings: "Settings") -> int:
+        """The painting's long edge for a picture of the size in the settings, px."""
+        return round(settings.size * settings.style_scale * self.scale)
 
 
 def as_styles(styles: Any) -> list[Style]:

@@ -18,6 +18,7 @@ from .engine import Engine, devices
 from .errors import InputError
 from .job import Job, prepare
 from .network import Network
+from .notes import note
 from .objective import Objective, StyleTerm, Term, paper_terms, set_targets
 from .optimizers import ON_HOST, OPTIMIZERS
 from .settings import Settings
@@ -110,19 +111,23 @@ def stylize(
     low_memory: bool | None = None,
     size: int = Settings.size,
     iterations: int = Settings.iterations,
-    scales: int = Settings.scales,
+    scales: int | None = Settings.scales,
+    style_scale: float = Settings.style_scale,
+    border: int = Settings.border,
     init: str = Settings.init,
     seed: int = Settings.seed,
     optimizer: str | None = Settings.optimizer,
     bounded: bool = Settings.bounded,
     alpha: float = Settings.alpha,
     beta: float | None = Settings.beta,
+    beta_per_pixel: float | None = Settings.beta_per_pixel,
     tv_weight: float = Settings.tv_weight,
     content_layers: str | Sequence[str] = Settings.content_layers,
     style_layers: str | Sequence[str] = Settings.style_layers,
     layer_weights: Sequence[float] | None = Settings.layer_weights,
     rescale: bool = Settings.rescale,
     rescale_over: str | os.PathLike | None = Settings.rescale_over,
+    preprocessing: str | None = Settings.preprocessing,
     pooling: str = Settings.pooling,
 ) -> Result:
     """Paint the content of one picture in the style of another (lesson 11).
@@ -149,8 +154,8 @@ def stylize(
     low_memory : bool, optional
         Keep nothing in memory that can be computed again: less memory, about twice the time. By default
         only where memory is short, with a note.
-    size, iterations, scales, init, seed, optimizer, bounded, alpha, beta, tv_weight, content_layers, \
-style_layers, layer_weights, rescale, rescale_over, pooling
+    size, iterations, scales, style_scale, border, init, seed, optimizer, bounded, alpha, beta, beta_per_pixel, \
+tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, pooling
         The fields of `Settings`, which describes them.
 
     Returns
@@ -176,18 +181,22 @@ style_layers, layer_weights, rescale, rescale_over, pooling
         size=size,
         iterations=iterations,
         scales=scales,
+        style_scale=style_scale,
+        border=border,
         init=init,
         seed=seed,
         optimizer=optimizer,
         bounded=bounded,
         alpha=alpha,
         beta=beta,
+        beta_per_pixel=beta_per_pixel,
         tv_weight=tv_weight,
         content_layers=content_layers,  # type: ignore[arg-type]  # any sequence: Settings makes it a tuple
         style_layers=style_layers,  # type: ignore[arg-type]
         layer_weights=layer_weights,  # type: ignore[arg-type]
         rescale=rescale,
         rescale_over=rescale_over,  # type: ignore[arg-type]
+        preprocessing=preprocessing,
         pooling=pooling,
     )
     device = devices.find(device)
@@ -218,7 +227,11 @@ def engine_for(
 
 def largest_size(job: Job) -> tuple[int, int]:
     """Height and width of the largest picture that goes through the network, px."""
-    sizes = [picture.shape[:2] for picture in (job.content, job.styles[0].image)]
+    border = 2 * job.settings.border
+    sizes = [
+        (picture.shape[0] + border, picture.shape[1] + border)
+        for picture in (job.content, job.styles[0].image)
+    ]
     if job.settings.rescale_over is not None:
         sizes.append((LARGEST_TO_RESCALE_OVER, LARGEST_TO_RESCALE_OVER))
     return max(sizes, key=math.prod)
@@ -300,28 +313,63 @@ class _Run:
             planned += scale.iterations
             if self.resume and index < self.resume.scale:
                 continue
-            content, style = (
-                pictures.resize(p, scale.size) for p in (self.job.content, self.job.styles[0].image)
-            )
-            initial = initial_image(content, style, scale)
             content, style, initial = (
-                pictures.preprocess(picture, preprocessing) for picture in (content, style, initial)
+                pictures.preprocess(picture, preprocessing) for picture in self.pictures_at(scale)
             )
-            start, history = initial, None
+            start, history = self.on_canvas(initial), None
             if self.resume and index == self.resume.scale:
-                start, history = self.resumed_start(self.resume, initial, planned)
+                start, history = self.resumed_start(self.resume, start, planned)
                 if len(self.records) == planned:  # it was the last iteration of this scale
-                    painted = start, initial
+                    painted = self.cropped(start), initial
                     continue
             elif painted:
-                start = next_start(*painted, initial, scale)
+                start = self.on_canvas(next_start(*painted, initial, scale))
             # Where a smaller scale ended early, its iterations are left for this one.
             scale = replace(scale, iterations=planned - len(self.records))
-            image, reason = self.paint_scale(index, scale, weights, content, style, start, history)
+            targets = self.on_canvas(content), self.on_canvas(style)
+            image, reason = self.paint_scale(index, scale, weights, *targets, start, history)
+            image = self.cropped(image)
             painted = image, initial
             if self.stopped:
                 break
+        self.note_if_nothing_happened()
         return Result(pictures.deprocess(image, preprocessing), self.records, self.settings, reason)
+
+    def note_if_nothing_happened(self) -> None:
+        """Say so if the photograph stayed as it was because beta is far below its default."""
+        settings = self.settings
+        if settings.init not in ("recoloured", "content"):
+            return
+        usual = settings.alpha * settings.usual_beta(*self.job.content.shape[:2])
+        if self.stopped or self.job.terms or not 0 < (settings.beta or 0) < usual / 10:
+            return
+        at_full_size = [record for record in self.records if record.size == settings.size]
+        first, last = at_full_size[0].losses["style"], at_full_size[-1].losses["style"]
+        if last > first / 2:
+            note(
+                "hardly anything was painted, the picture is nearly the initial image:"
+                f" with alpha {settings.alpha:g}, try beta {usual:.0e}; this was {settings.beta:g}"
+            )
+
+    def pictures_at(self, scale: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Content, style and initial image at a scale, pixels (H, W, 3) from 0 to 255."""
+        style = self.job.styles[0]
+        content_image = pictures.resize(self.job.content, scale.size)
+        style_image = pictures.resize(style.image, style.size(scale))
+        return content_image, style_image, initial_image(content_image, style_image, scale)
+
+    def on_canvas(self, picture: np.ndarray) -> np.ndarray:
+        """A picture with its mirror image around it: what is painted at the edge of this canvas is cropped."""
+        border = self.settings.border
+        return (
+            np.pad(picture, ((border, border), (border, border), (0, 0)), "symmetric") if border else picture
+        )
+
+    def cropped(self, canvas: Array) -> Array:
+        """The picture on a canvas, a view."""
+        border = self.settings.border
+        height, width, _ = canvas.shape
+        return canvas[border : height - border, border : width - border]
 
     def paint_scale(
         self,
@@ -339,7 +387,8 @@ class _Run:
         bounds = pictures.pixel_range(weights.preprocessing) if settings.bounded else None
         with np.errstate(over="ignore", invalid="ignore"):  # the optimizers look for themselves
             network = Network(weights, settings.pooling, engine=engine)
-            terms = [*paper_terms(settings, engine), *self.own_terms(index)]
+            full_size = self.settings.canvas_pixels(*self.job.content.shape[:2])
+            terms = self.terms(settings, content[..., 0].size / full_size)
             set_targets(terms, network, content, style)
             if style.shape != content.shape:
                 engine.clear()  # free the kernels transformed for the style image's tiles
@@ -347,7 +396,7 @@ class _Run:
             on_host = self.optimizer in ON_HOST
 
             def report(image: Array, loss: float, history: list | None) -> bool:
-                self.report(index, image, loss, dict(objective.losses), history, weights)
+                self.report(index, settings.size, image, loss, dict(objective.losses), history, weights)
                 return self.stopped
 
             if not on_host:
@@ -358,30 +407,49 @@ class _Run:
             image, reason = minimize(function, start, settings.iterations, bounds, report, history)
         return to_host(image), reason
 
-    def own_terms(self, scale: int) -> list[Term]:
-        """Copies of the job's own terms, weighted for this scale; those of weight 0 are left out."""
-        terms = []
+    def terms(self, settings: Settings, pixels: float) -> list[Term]:
+        """The terms of equation (7) and copies of the job's own; those of weight 0 are left out.
+
+        A content loss is a sum over positions and a style loss is not. So at a smaller scale, the weights
+        of those that compare with the style image shrink with the number of pixels.
+
+        Parameters
+        ----------
+        settings : Settings
+            Of this scale.
+        pixels : float
+            Of this scale's canvas, relative to the full size.
+        """
+        terms = paper_terms(settings, self.engine)
         for term in self.job.terms:
             if term.weight * term.layer_weight:
                 term = copy.deepcopy(term)  # the job stays as it is
                 if isinstance(term, StyleTerm) and term.engine is None:
                     term.engine = self.engine
-                if term.target == "style":
-                    term.weight = term.weight / 4 ** (self.settings.scales - 1 - scale)  # as beta
                 terms.append(term)
+        for term in terms:
+            if term.target == "style":
+                term.weight = term.weight * pixels
         return terms
 
     def report(
-        self, scale: int, image: Array, loss: float, losses: dict, history: list | None, weights: Weights
+        self,
+        scale: int,
+        size: int,
+        image: Array,
+        loss: float,
+        losses: dict,
+        history: list | None,
+        weights: Weights,
     ) -> None:
         """Record an iteration, and tell the callback."""
         seconds = time.perf_counter() - self.began
-        record = Record(len(self.records) + 1, max(image.shape), loss, losses, seconds)
+        record = Record(len(self.records) + 1, size, loss, losses, seconds)
         self.records.append(record)
         count = len(self.records)
 
         def picture() -> np.ndarray:
-            return pictures.deprocess(image, weights.preprocessing)
+            return pictures.deprocess(self.cropped(image), weights.preprocessing)
 
         def state() -> State:
             steps = history and [tuple(to_host(array) for array in step) for step in history]
@@ -415,7 +483,7 @@ class _Run:
         """Raise InputError for a state that no run of this job can go on from."""
         if self.resume and self.resume.job != self.job.digest:
             raise InputError(OTHER_STATE)
-        if self.resume and self.resume.scale >= self.settings.scales:
+        if self.resume and self.resume.scale >= len(list(self.settings.each_scale())):
             raise InputError(OTHER_STATE)
         if self.resume and len(self.records) >= self.settings.iterations:
             raise InputError(OTHER_STATE)
@@ -452,6 +520,8 @@ def initial_image(content: np.ndarray, style: np.ndarray, settings: Settings) ->
         The style image is cropped and scaled to the content image's size.
     settings : Settings
     """
+    if settings.init == "recoloured":
+        return pictures.recolour(content, style)
     if settings.init == "content":
         return content
     if settings.init == "style":

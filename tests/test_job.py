@@ -22,6 +22,7 @@ from nnstyle import (
     stylize,
 )
 from nnstyle.engine import devices
+from nnstyle.pictures.preprocessing import TORCHVISION, parse_preprocessing
 from nnstyle.stylize import engine_for
 from tests.support.pictures import noise
 from tests.support.terms import MeanAndVariance
@@ -151,7 +152,8 @@ def test_a_job_has_everything_decided_that_does_not_depend_on_the_device(tmp_pat
     job = prepare(*paths, weights, size=56, terms=[TotalVariationTerm(0.5)])
     assert job.content.shape == (48, 56, 3) and job.content.dtype == np.uint8
     assert [style.image.shape for style in job.styles] == [(56, 47, 3)]
-    assert job.settings.beta == 1000 * 48 * 56 and job.settings.layer_weights == (0.2,) * 5
+    assert job.settings.scales == 1
+    assert job.settings.beta == 4000 * (48 + 64) * (56 + 64) and job.settings.layer_weights == (0.2,) * 5
     assert job.settings.optimizer is None and job.weights is weights
     assert (job.content_name, job.style_names) == ("photo.png", ("painting.png",))
     assert isinstance(job.terms, tuple) and len(job.terms) == 1
@@ -159,6 +161,17 @@ def test_a_job_has_everything_decided_that_does_not_depend_on_the_device(tmp_pat
     assert described["content"] == "photo.png" and described["style"] == "painting.png"
     assert described["weights_sha256"] == weights.sha256 and described["size"] == 56
     assert str(tmp_path) not in json.dumps(described)  # where files are is nobody's business
+
+
+@pytest.mark.parametrize("weights", ["pocket", tiny_weights()])
+def test_a_preprocessing_of_the_user_s_goes_before_the_file_s(weights):
+    job = prepare(CONTENT, STYLE, weights, size=56, preprocessing="torchvision")
+    assert job.weights.preprocessing == TORCHVISION
+    described = job.describe()
+    assert parse_preprocessing(described["preprocessing"]) == TORCHVISION
+    assert described["preprocessing_reason"] == "given by the user"
+    as_it_is = prepare(CONTENT, STYLE, weights, size=56)
+    assert as_it_is.weights.preprocessing != TORCHVISION and as_it_is.digest != job.digest
 
 
 def test_pictures_without_a_file_have_no_name():
@@ -308,4 +321,4 @@ def test_memory_is_counted_for_the_largest_picture(monkeypatch):
     wide = noise(60, 320)
     job = prepare(wide, noise(320, 320, seed=1), tiny_weights(), size=320)
     engine_for(job)
-    assert asked == [(320, 320)]
+    assert asked == [(384, 384)]  # with a border of 32 px on every side

@@ -174,8 +174,8 @@ def test_terms_of_weight_0_are_not_built():
 
 
 def test_a_beta_left_open_is_decided_and_does_not_drop_the_style():
-    terms = paper_terms(Settings().decided(tiny_weights(), 40, 50))
-    assert {term.weight for term in terms if term.name == "style"} == {1000.0 * 40 * 50}
+    terms = paper_terms(Settings(border=0).decided(tiny_weights(), 40, 50))
+    assert {term.weight for term in terms if term.name == "style"} == {4000.0 * 40 * 50}
 
 
 # Statistics, in two steps

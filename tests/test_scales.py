@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnstyle import InputError, Record, Settings, stylize
-from nnstyle.cli.progress import cost_ahead
+from nnstyle import InputError, Settings, stylize
 from nnstyle.engine.cpu import Cpu
 from nnstyle.optimizers import OPTIMIZERS
 from nnstyle.pictures import enlarge
@@ -22,14 +21,22 @@ def pictures():
     ]
 
 
+@pytest.mark.parametrize(
+    "scales, iterations, expected",
+    [(1, 7, [7]), (2, 2, [1, 1]), (4, 4, [1, 1, 1, 1]), (2, 100, [60, 40]), (3, 200, [89, 66, 45])],
+)
+def test_smaller_scales_get_more_iterations_and_each_at_least_one(scales, iterations, expected):
+    settings = Settings(size=512, iterations=iterations, scales=scales)
+    assert [scale.iterations for scale in settings.each_scale()] == expected
+
+
 def test_scales_double_and_share_the_iterations():
-    settings = Settings(size=513, iterations=11, scales=3, beta=1600.0, tv_weight=2.0)
+    settings = Settings(size=513, iterations=11, scales=3, tv_weight=2.0)
     scales = list(settings.each_scale())
     assert [scale.size for scale in scales] == [128, 256, 513]
-    assert [scale.iterations for scale in scales] == [3, 4, 4]
-    assert [scale.beta for scale in scales] == [100, 400, 1600]
+    assert [scale.iterations for scale in scales] == [5, 3, 3]
     assert {(scale.scales, scale.tv_weight) for scale in scales} == {(1, 2.0)}
-    assert list(Settings(beta=1.0).each_scale()) == [Settings(beta=1.0)]
+    assert list(Settings(scales=1).each_scale()) == [Settings(scales=1)]
 
 
 @pytest.mark.parametrize(
@@ -55,17 +62,17 @@ def test_every_scale_is_recorded_and_the_last_has_the_size_asked_for(pictures):
 
     result = stylize(*pictures, callback=callback, size=88, iterations=5, scales=2)
     assert result.image.shape == (66, 88, 3)
-    assert [record.size for record in result.losses] == [44, 44, 88, 88, 88]
+    assert [record.size for record in result.losses] == [44, 44, 44, 88, 88]
     assert [record.iteration for record in result.losses] == [1, 2, 3, 4, 5]
-    assert seen == [(33, 44, 3)] * 2 + [(66, 88, 3)] * 3
-    assert result.settings.scales == 2 and result.settings.beta == 1000 * 66 * 88
+    assert seen == [(33, 44, 3)] * 3 + [(66, 88, 3)] * 2
+    assert result.settings.scales == 2 and result.settings.beta == 4000 * (66 + 64) * (88 + 64)
 
 
 def test_a_scale_starts_from_the_one_before(pictures):
-    single = stylize(*pictures, size=96, iterations=1).losses[0].total
-    fine = [
-        record for record in stylize(*pictures, size=96, iterations=40, scales=2).losses if record.size == 96
-    ]
+    how = {"size": 96, "border": 0, "init": "content"}
+    single = stylize(*pictures, iterations=1, scales=1, **how).losses[0].total
+    both = stylize(*pictures, iterations=40, scales=2, **how).losses
+    fine = [record for record in both if record.size == 96]
     assert fine[0].total < single / 2
 
 
@@ -80,20 +87,12 @@ def test_what_a_scale_leaves_over_the_next_one_does(pictures, monkeypatch):
     original = OPTIMIZERS["lbfgs"]
 
     def minimize(objective, start, iterations, bounds, callback, memory):
-        iterations = 1 if max(start.shape) == 44 else iterations  # as if no lower loss were found
+        iterations = 1 if max(start.shape) == 44 + 64 else iterations  # as if no lower loss were found
         return original(objective, start, iterations, bounds, callback, memory)
 
     monkeypatch.setitem(OPTIMIZERS, "lbfgs", minimize)
     result = stylize(*pictures, size=88, iterations=6, scales=2)
     assert [record.size for record in result.losses] == [44] + 5 * [88]
-
-
-def test_the_time_left_counts_pixels():
-    settings = Settings(size=88, iterations=6, scales=2)
-    at = lambda iteration, size: cost_ahead(Record(iteration, size, 0, {}, 1.0), settings)
-    assert at(1, 44) == 2 * 44**2 + 3 * 88**2
-    assert at(5, 88) == 88**2 and at(6, 88) == 0
-    assert at(2, 88) == 4 * 88**2  # the small scale ended after one iteration
 
 
 def test_what_is_enlarged_is_the_change_of_the_initial_image():

@@ -24,6 +24,12 @@ from tests.support.tiny import tiny_weights
         ({"iterations": 10**400}, "iterations must be at most 1000000"),
         ({"iterations": None}, "iterations must be a whole number"),
         ({"seed": -1}, "seed must be"),
+        ({"border": -1}, "border must be a whole number, at least 0"),
+        ({"border": 513}, "border must be at most 512"),
+        ({"style_scale": 0}, "style_scale must be above 0"),
+        ({"style_scale": "2"}, "style_scale must be a finite number, not negative, not '2'"),
+        ({"beta_per_pixel": -1.0}, "beta_per_pixel must be a finite number"),
+        ({"beta": 1.0, "beta_per_pixel": 1.0}, "either beta or beta_per_pixel"),
         ({"alpha": -1.0}, "alpha must be a finite number, not negative"),
         ({"alpha": "1"}, "alpha must be a finite number, not negative, not '1'"),
         ({"alpha": None}, "alpha must be a finite number"),
@@ -45,9 +51,11 @@ from tests.support.tiny import tiny_weights
         ({"style_layers": ()}, "at least one layer"),
         ({"style_layers": 5}, "style_layers must be names of layers"),
         ({"content_layers": ("conv4_2", "conv4_2")}, "each only once"),
-        ({"init": "black"}, "content, noise, style"),
+        ({"init": "black"}, "recoloured, content, noise, style"),
         ({"optimizer": "adam"}, "lbfgs, lbfgs-nnstyle, not 'adam'"),
         ({"bounded": 1}, "bounded must be True or False"),
+        ({"preprocessing": "rbg"}, "'rbg' is no preprocessing: give one of caffe"),
+        ({"preprocessing": 5}, "5 is no preprocessing"),
         ({"rescale": "no"}, "rescale must be True or False"),
         ({"rescale_over": 5}, "rescale_over must be the path of a folder"),
         ({"bounded": True, "optimizer": "lbfgs-nnstyle"}, "bounded pictures need the optimizer lbfgs"),
@@ -104,13 +112,35 @@ def test_settings_cannot_be_changed():
 
 def test_what_is_left_open_is_decided_by_the_network_and_the_picture():
     stated = dataclasses.replace(tiny_weights(), style_layer_weights=(0.5, 0.5, 0.0, 0.0, 0.0))
-    decided = Settings().decided(stated, 40, 50)
-    assert decided.beta == 1000 * 40 * 50 and decided.layer_weights == (0.5, 0.5, 0, 0, 0)
+    decided = Settings(border=3).decided(stated, 40, 50)
+    assert decided.beta == 4000 * 46 * 56 and decided.layer_weights == (0.5, 0.5, 0, 0, 0)
     assert Settings().decided(tiny_weights(), 40, 50).layer_weights == (0.2,) * 5
     assert Settings().decided(None, 40, 50).layer_weights == (0.2,) * 5
     assert Settings(style_layers=["conv1_1", "conv2_1"]).decided(stated, 40, 50).layer_weights == (0.5, 0.5)
     given = Settings(beta=0.0, layer_weights=(1, 2, 3, 4, 5))
     assert given.decided(stated, 40, 50) == given
+    by_pixel = Settings(border=0, beta_per_pixel=7.0).decided(None, 40, 50)
+    assert (by_pixel.beta, by_pixel.beta_per_pixel) == (7 * 40 * 50, None)
+    assert by_pixel.decided(None, 40, 50) == by_pixel
+
+
+@pytest.mark.parametrize(
+    "size, expected",
+    [(64, [64]), (160, [160]), (200, [100, 200]), (384, [96, 192, 384]), (512, [128, 256, 512])]
+    + [(1024, [128, 256, 512, 1024]), (3000, [93, 187, 375, 750, 1500, 3000])],
+)
+def test_the_smallest_scale_is_near_115_px(size, expected):
+    settings = Settings(size=size).with_scales(size)
+    assert [scale.size for scale in settings.each_scale()] == expected
+
+
+def test_there_are_fewer_scales_for_narrow_pictures_and_few_iterations():
+    assert Settings(size=512).with_scales(40).scales == 1
+    assert Settings(size=512).with_scales(64).scales == 2
+    assert Settings(size=512, iterations=2).with_scales(512).scales == 2
+    assert Settings(size=512, scales=1).with_scales(512).scales == 1
+    with pytest.raises(ValueError, match="undecided"):
+        next(Settings().each_scale())
 
 
 def test_every_setting_says_all_that_the_command_line_needs():
@@ -133,22 +163,27 @@ def test_stylize_hands_every_setting_on(monkeypatch):
         "size": 64,
         "iterations": 7,
         "scales": 2,
+        "style_scale": 1.5,
+        "border": 16,
         "init": "noise",
         "seed": 11,
         "optimizer": "lbfgs",
         "bounded": True,
         "alpha": 0.5,
         "beta": 2.5,
+        "beta_per_pixel": None,
         "tv_weight": 0.25,
         "content_layers": ("conv2_1",),
         "style_layers": ("conv1_1", "conv3_1"),
         "layer_weights": (0.75, 0.125),
         "rescale": False,
         "rescale_over": "a folder",
-        "pooling": "max",
+        "preprocessing": "torchvision",
+        "pooling": "average",
     }
     assert given.keys() == {field.name for field in dataclasses.fields(Settings)}
-    assert not any(given[field.name] == field.default for field in dataclasses.fields(Settings))
+    for field in dataclasses.fields(Settings):
+        assert given[field.name] != field.default or field.name == "beta_per_pixel"  # it excludes beta
     received = []
 
     def prepare(content, style, weights, settings, terms):
@@ -156,9 +191,10 @@ def test_stylize_hands_every_setting_on(monkeypatch):
         raise InputError("enough")
 
     monkeypatch.setattr(importlib.import_module("nnstyle.stylize"), "prepare", prepare)
-    with pytest.raises(InputError, match="enough"):
-        stylize("a", "b", **given)
-    assert dataclasses.asdict(received[0]) == given
+    for betas in ({"beta": 2.5, "beta_per_pixel": None}, {"beta": None, "beta_per_pixel": 3.5}):
+        with pytest.raises(InputError, match="enough"):
+            stylize("a", "b", **given | betas)
+        assert dataclasses.asdict(received[-1]) == given | betas
 
 
 def test_the_options_of_prepare_are_the_settings():

@@ -10,6 +10,7 @@ import nnstyle
 from nnstyle import Network, Objective, Settings, Style, set_targets, stylize
 from nnstyle.objective import paper_terms
 from nnstyle.optimizers.scipy_lbfgsb import minimize
+from nnstyle.pictures import recolour
 from nnstyle.stylize import initial_image
 from tests.support.terms import MeanAndVariance
 from tests.support.tiny import tiny_weights
@@ -35,7 +36,7 @@ def test_the_result_is_a_picture_with_one_record_an_iteration(pictures):
     totals = [record.total for record in result.losses]
     assert totals == sorted(totals, reverse=True) and totals[-1] < totals[0]
     last, settings = result.losses[-1], result.settings
-    assert settings.beta == 1000 * 32 * 40  # the default grows with the picture
+    assert settings.beta == 4000 * (32 + 64) * (40 + 64)  # the default grows with the picture
     assert last.total == pytest.approx(
         settings.alpha * last.losses["content"] + settings.beta * last.losses["style"]
     )
@@ -123,6 +124,7 @@ def test_initial_images():
     )
     make = lambda **settings: initial_image(content, style, Settings(**settings))
     np.testing.assert_array_equal(make(init="content"), content)
+    np.testing.assert_array_equal(make(), recolour(content, style))
     assert make(init="style").shape == content.shape
     noise = make(init="noise", seed=1)
     assert noise.shape == content.shape and 0 <= noise.min() < 5 and 250 < noise.max() <= 255
@@ -137,6 +139,7 @@ def test_initial_images():
 @pytest.mark.parametrize("size, scales", [(80, 1), (81, 2)])
 def test_a_term_of_ones_own_is_minimized_and_recorded(pictures, optimizer, size, scales):
     how = {"size": size, "scales": scales, "iterations": 16, "optimizer": optimizer, "alpha": 0.0}
+    how |= {"border": 0}
     term = MeanAndVariance("conv2_1", weight=1e5)
     without = stylize(*pictures, tiny_weights(), **how, beta=1.0)
     result = stylize(*pictures, tiny_weights(), **how, beta=1.0, terms=[term])
@@ -145,9 +148,10 @@ def test_a_term_of_ones_own_is_minimized_and_recorded(pictures, optimizer, size,
     last_scale = [record.losses["mean and variance"] for record in result.losses if record.size == size]
     assert last_scale[-1] < last_scale[0] / 2
     first, last = result.losses[0], result.losses[-1]
-    # At the smaller of two scales it weighs a quarter, as beta does.
+    # At the smaller of two scales it weighs as much less as there are fewer pixels, as beta does.
+    pixels = (32 * 40) / (65 * 81) if scales == 2 else 1
     assert first.total == pytest.approx(
-        4.0 ** (1 - scales) * (first.losses["style"] + 1e5 * first.losses["mean and variance"]), rel=1e-6
+        pixels * (first.losses["style"] + 1e5 * first.losses["mean and variance"]), rel=1e-6
     )
     assert last.total == pytest.approx(
         last.losses["style"] + 1e5 * last.losses["mean and variance"], rel=1e-6

@@ -43,13 +43,16 @@ def make_images(size: int, seed: int = 1) -> list[np.ndarray]:
 
 
 def make_settings(weights: Weights, size: int) -> Settings:
-    """The default settings for a square picture; the layer weights are equal for every network."""
+    """The paper's settings for a square picture: one scale, no border, average pooling, equal layer weights."""
     layer_weights = (1 / len(Settings.style_layers),) * len(Settings.style_layers)
-    return Settings(size=size, layer_weights=layer_weights).decided(weights, size, size)
+    settings = Settings(
+        size=size, scales=1, border=0, pooling="average", beta_per_pixel=1000.0, layer_weights=layer_weights
+    )
+    return settings.decided(weights, size, size)
 
 
 def evaluation(network: str, size: int, engine: Engine, seed: int = 1) -> Callable[[], tuple[float, Array]]:
-    """A function that evaluates the loss and its gradient once, with the default settings.
+    """A function that evaluates the loss and its gradient once, with the paper's settings.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def paint(arguments: argparse.Namespace) -> int:
     check_no_input_is_replaced(arguments.output, [job.weights.path])  # a known network's, in the cache
     engine = engine_for(job, device, arguments.threads, arguments.low_memory)
     try:
-        with Progress(job.settings, arguments.quiet) as progress:
+        with Progress(job, arguments.quiet) as progress:
 
             def on_iteration(event: Event) -> None:
                 progress.update(event.record)

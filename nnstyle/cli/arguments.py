@@ -17,7 +17,7 @@ The output file is written whole or not at all, and an existing one is replaced 
 finished picture. Ctrl-C saves the best picture so far: as OUT or, where OUT exists, beside it
 as OUT-unfinished. Bad input ends with one line and exit status 2."""
 # The sample pictures' own defaults: done within a minute on two slow cores.
-SAMPLE_SETTINGS = {"size": 320, "iterations": 64}
+SAMPLE_SETTINGS = {"size": 512, "iterations": 150}
 
 
 class Parser(argparse.ArgumentParser):

@@ -6,6 +6,7 @@ is given a float array of the same shape, see `preprocess`.
 
 from .decode import Source, load_image, pictures_in
 from .preprocessing import Preprocessing, deprocess, pixel_range, preprocess
+from .recolouring import recolour
 from .resize import LARGEST, SMALLEST, enlarge, fit, resize
 from .saving import (
     FORMATS,
@@ -34,6 +35,7 @@ __all__ = [
     "pictures_in",
     "pixel_range",
     "preprocess",
+    "recolour",
     "resize",
     "save_image",
     "whole_file",

@@ -25,7 +25,7 @@ MIN_RATIO = 0.3
 def rescale(
     weights: Weights,
     pictures: Iterable[Source],
-    pooling: str = "average",
+    pooling: str = "max",
     min_ratio: float = MIN_RATIO,
     engine: "Engine | None" = None,
 ) -> Weights:

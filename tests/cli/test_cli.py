@@ -57,11 +57,13 @@ def test_a_picture_carries_the_settings_that_made_it(folder, ending):
     settings = Settings(
         size=48,
         iterations=3,
+        scales=1,
         alpha=2.0,
         beta=9.0,
         style_layers=("conv1_1", "conv2_1"),
         layer_weights=(0.25, 0.75),
         optimizer="lbfgs",  # what was left open is stored as it was decided
+        preprocessing="rgb,123.68,116.779,103.939,1.0",
     )
     for name, value in dataclasses.asdict(settings).items():
         assert stored[name] == (list(value) if isinstance(value, tuple) else value)

@@ -30,9 +30,12 @@ OTHERS = {
 # How the help tells a default that is not a value, or depends on the picture or the device.
 IN_WORDS = {
     "optimizer": "lbfgs; on a GPU lbfgs-nnstyle",
-    "beta": "1000 x the number of pixels",
+    "scales": "as many as begin near 115 px",
+    "beta": "--beta-per-pixel x the number of pixels, border and all",
+    "beta_per_pixel": "4000; with --init noise 30",
     "layer_weights": "what the weights file states, else all equal, sum 1",
     "rescale": "--rescale",
+    "preprocessing": "as the weights file says, or its numbers or layout tell",
     "bounded": None,  # a switch: off where it is not given
     "rescale_over": None,  # off as well
 }
@@ -41,19 +44,23 @@ GIVEN = {
     "size": ("200", 200),
     "iterations": ("7", 7),
     "scales": ("2", 2),
+    "style_scale": ("0.5", 0.5),
+    "border": ("16", 16),
     "init": ("noise", "noise"),
     "seed": ("3", 3),
     "optimizer": ("lbfgs-nnstyle", "lbfgs-nnstyle"),
     "bounded": (None, True),
     "alpha": ("0.5", 0.5),
     "beta": ("9", 9.0),
+    "beta_per_pixel": ("8", 8.0),
     "tv_weight": ("0.1", 0.1),
     "content_layers": ("conv3_1,conv3_2", ("conv3_1", "conv3_2")),
     "style_layers": ("conv1_1", ("conv1_1",)),
     "layer_weights": ("1,0.5", (1.0, 0.5)),
     "rescale": (None, True),
     "rescale_over": ("folder", "folder"),
-    "pooling": ("max", "max"),
+    "preprocessing": ("caffe", "caffe"),
+    "pooling": ("average", "average"),
 }
 
 
