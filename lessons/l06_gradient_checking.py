@@ -285,7 +285,7 @@ weights, samples = nnstyle.load_weights(), (tools.photo(192), tools.painting(192
 photo, painting = (preprocess(picture, weights.preprocessing) for picture in samples)
 
 
-def with_defaults(dtype, engine):  # the package's alpha and beta, the paper's w_l
+def equation_7_in(dtype, engine):  # alpha 1, beta 1000 a pixel, the paper's w_l
     beta, w_l = 1000 * photo[..., 0].size, 1 / 5
     terms = [StyleTerm(layer, beta, w_l) for layer in Settings.style_layers]
     network = Network(weights, "average", dtype, engine)
@@ -293,9 +293,9 @@ def with_defaults(dtype, engine):  # the package's alpha and beta, the paper's w
 
 
 with Engine() as engine:
-    truth, switches_64 = gradient_and_switches(exact := with_defaults(np.float64, engine), photo)
+    truth, switches_64 = gradient_and_switches(exact := equation_7_in(np.float64, engine), photo)
     for way, its_engine in ("plain", layers), ("Winograd", engine):
-        objective = with_defaults(np.float32, its_engine)
+        objective = equation_7_in(np.float32, its_engine)
         gradient, switches_32 = gradient_and_switches(objective, photo)
         same = gradient_and_switches(exact, photo, switches_32)[0]
         changed = sum(np.sum(a != b) for a, b in zip(switches_32, switches_64))

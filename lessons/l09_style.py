@@ -291,18 +291,20 @@ tools.must_fail(checked(WrongTwin("conv1_1")), AssertionError)
 
 # %%
 # ``stylize`` adds ``terms`` to the paper's own; with :math:`\beta = 0` they stand in place of
-# :math:`L_{style}`, and their weight in place of :math:`\beta` (its default: 1000 for each pixel). First
-# textures from noise, as above; then the photograph, painted.
+# :math:`L_{style}`, and their weight in place of :math:`\beta` (here 1000 for each pixel). First
+# textures from noise, as above; then the photograph, painted. One scale, no border, average pooling:
+# that is the paper's way, and :doc:`lesson 12 <l12_choices>` shows what ``stylize`` does by default.
 
 SMALL = min(SIZE, 128)
 pair = tools.photo(SMALL), tools.painting(SMALL)
 weight = 1000.0 * pair[0][..., 0].size
-styles = {"Gram matrix": {"layer_weights": (1 / 5,) * 5}}
+paper = {"size": SMALL, "iterations": 60, "scales": 1, "border": 0, "pooling": "average"}
+styles = {"Gram matrix": {"beta": weight, "layer_weights": (1 / 5,) * 5}}
 for kind in (MeanAndVariance, Covariance):
     styles[kind.name] = {"beta": 0, "terms": [kind(layer, weight) for layer in STYLE_LAYERS]}
-kinds = {"texture": {"alpha": 0, "init": "noise"}, "painted": {}}
+kinds = {"texture": {"alpha": 0, "init": "noise"}, "painted": {"init": "content"}}
 made = {
-    f"{name}, {kind}": stylize(*pair, weights, size=SMALL, iterations=60, **kinds[kind], **styles[name])
+    f"{name}, {kind}": stylize(*pair, weights, **paper, **kinds[kind], **styles[name])
     for kind in kinds
     for name in styles
 }

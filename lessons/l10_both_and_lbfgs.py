@@ -37,7 +37,8 @@ samples, preprocessing = (tools.photo, tools.painting), weights.preprocessing
 
 def equation_7(network, content, style):
     """Its settings and the objective: alpha = 1, beta = 1000 a pixel, all w_l = 1/5."""
-    settings = Settings(layer_weights=(1 / 5,) * 5).decided(weights, *content.shape[:2])
+    settings = Settings(beta_per_pixel=1000, border=0, layer_weights=(1 / 5,) * 5)
+    settings = settings.decided(weights, *content.shape[:2])
     terms = paper_terms(settings, network.engine)
     set_targets(terms, network, content, style)
     return settings, Objective(network, terms)
@@ -226,7 +227,8 @@ assert len(watched.losses) < plain
 # ---------
 # .. exercise::
 #
-#    Build :math:`H` as a matrix. Do the loops, and ``nnstyle.optimizers.lbfgs``, give :math:`-H g`? Is :math:`H y = s`?
+#    Build :math:`H` as a matrix. Do the loops, and ``nnstyle.optimizers.lbfgs``, give :math:`-H g`?
+#    Is :math:`H y = s`?
 #
 # .. solution::
 

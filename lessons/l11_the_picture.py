@@ -12,13 +12,14 @@ sample pictures. Why does a good ratio of weights not fit another network? And w
 # What ``stylize`` does
 # ---------------------
 # Photograph and painting are loaded and scaled to the same long edge: ``prepare`` does that, checks
-# every setting, and makes a *job* of it, which ``run`` paints. How it paints fits into a few lines,
-# and by hand they give the same picture, bit for bit.
+# every setting, and makes a *job* of it, which ``run`` paints. The paper's way fits into a few lines.
+# By default ``stylize`` does more (:doc:`lesson 12 <l12_choices>`: scales, a border, another start,
+# other pooling). Asked for the plain way, it gives the same picture as the lines, bit for bit.
 #
 # 1. *Targets,* once: :math:`P` of the photograph, Gram matrices :math:`A^l` of the painting.
-# 2. *Initial image:* white noise in the paper; here the photograph, unless asked otherwise.
-# 3. *Objective:* equation (7) as a sum of terms, and its gradient; :math:`w_l` is the paper's 1/5
-#    here, not the weights file's.
+# 2. *Initial image:* white noise in the paper; in this lesson the photograph.
+# 3. *Objective:* equation (7) as a sum of terms, and its gradient. :math:`w_l` is the paper's 1/5,
+#    :math:`\alpha = 1`, and :math:`\beta` is 1000 for each pixel unless another is given.
 # 4. *L-BFGS* (:doc:`lesson 10 <l10_both_and_lbfgs>`) lowers it, as many iterations as asked.
 # 5. *Deprocess:* undo the preprocessing, cut off below 0 and above 255, round.
 
@@ -34,6 +35,7 @@ from nnstyle.stylize import initial_image
 SIZE, WEIGHTS = tools.size(__name__, 192), load_weights()
 SCALING, PAPERS = WEIGHTS.preprocessing, (1 / 5,) * 5
 ROWS = "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"
+PLAIN = {"scales": 1, "border": 0, "init": "content", "pooling": "average"}
 
 
 def equation_7(network, content, style, settings):
@@ -42,10 +44,10 @@ def equation_7(network, content, style, settings):
     return Objective(network, terms)
 
 
-def paint(photo, painting, count, net=WEIGHTS, engine=None, first=None, rows=ROWS, **settings):
+def paint(photo, painting, count, net=WEIGHTS, engine=None, first=None, rows=ROWS, per_pixel=1000):
     equal = (1 / len(rows),) * len(rows)
-    settings = Settings(iterations=count, style_layers=rows, layer_weights=equal, **settings)
-    settings = settings.decided(WEIGHTS, *photo.shape[:2])  # the default beta
+    settings = Settings(beta_per_pixel=per_pixel, style_layers=rows, layer_weights=equal, **PLAIN)
+    settings = settings.decided(WEIGHTS, *photo.shape[:2])  # beta: so much for each pixel
     first = initial_image(photo, painting, settings) if first is None else first
     content, style, image = (preprocess(x, SCALING) for x in (photo, painting, first))
     objective = equation_7(Network(net, settings.pooling, engine=engine), content, style, settings)
@@ -57,15 +59,16 @@ def paint(photo, painting, count, net=WEIGHTS, engine=None, first=None, rows=ROW
 files = tools.SAMPLES / "content.jpg", tools.SAMPLES / "style.jpg"
 with Engine() as engine:
     *_, by_hand = paint(tools.photo(SIZE), tools.painting(SIZE), 12, engine=engine)
-by_library = stylize(*files, size=SIZE, iterations=12, layer_weights=PAPERS).image
+how = {"size": SIZE, "beta_per_pixel": 1000, "layer_weights": PAPERS, **PLAIN}
+by_library = stylize(*files, iterations=12, **how).image
 assert np.array_equal(deprocess(by_hand, SCALING), by_library)
 
 # %%
 # Figure 2
 # --------
-# Content at conv4_2, style at conv1_1 .. conv5_1: all of this is the default. :math:`w_l = 1/5`.
+# Content at conv4_2, style at conv1_1 .. conv5_1, :math:`w_l = 1/5`: all of this is the paper's.
 
-result = stylize(*files, size=SIZE, iterations=100, layer_weights=PAPERS)
+result = stylize(*files, iterations=100, **how)
 first, last, ratio = result.losses[0], result.losses[-1], 1 / result.settings.beta
 print(f"alpha / beta = {ratio:.1e}; L_style {first.losses['style']:.4f} to {last.losses['style']:.4f}")
 assert result.settings.content_layers == ("conv4_2",) and ratio < 1e-4 / 100
@@ -104,7 +107,7 @@ assert np.allclose([content / content[0], style / style[0]], [[1, 9, 2], [1, 81,
 # rounding stays the same. With 256 times the ratio it paints the same picture, bit for bit.
 
 photo, painting = (get(max(48, SIZE * 3 // 8)) for get in (tools.photo, tools.painting))
-beta, c = 1000.0 * photo[..., 0].size, np.float32(16)  # the default beta
+pixels, c = photo[..., 0].size, np.float32(16)
 louder = {n: (k * (c if n == "conv1_1" else 1), c * b) for n, (k, b) in WEIGHTS.items()}
 
 
@@ -114,7 +117,7 @@ def paint_all(count, jobs):
         return team.map(lambda job: paint(photo, painting, count, engine=Engine(threads=1), **job), jobs)
 
 
-quiet, balanced = paint_all(10, [{}, {"net": WEIGHTS | louder, "beta": beta / c**2}])
+quiet, balanced = paint_all(10, [{}, {"net": WEIGHTS | louder, "per_pixel": 1000 / c**2}])
 assert np.array_equal(balanced[-1], quiet[-1])
 
 # %%
@@ -122,12 +125,12 @@ assert np.array_equal(balanced[-1], quiet[-1])
 # --------
 # In the embedded network each filter's mean activation is near 1, as in the authors' paper of 2016.
 # Their paper of 2015 says nothing of it: its ratios belong to the network it used. Top row: **its**
-# ratios, in our network. Below: **ours,** in steps of ten about the default, 1 / (1000 pixels), and
-# in brackets what the network 16 times as loud would need.
+# ratios, in our network. Below: **ours,** in steps of ten about 1 / (1000 pixels), and in brackets
+# what the network 16 times as loud would need.
 
-PAPER, OURS = [1e-5, 1e-4, 1e-3, 1e-2], [factor / beta for factor in (0.1, 1, 10, 100)]
+PAPER, OURS = [1e-5, 1e-4, 1e-3, 1e-2], [factor / 1000 / pixels for factor in (0.1, 1, 10, 100)]
 jobs = [(ROWS, r) for r in PAPER] + [(ROWS[:n], r) for n in range(1, 6) for r in OURS]
-paths = paint_all(40, [{"rows": rows, "beta": 1 / r} for rows, r in jobs])
+paths = paint_all(40, [{"rows": rows, "per_pixel": 1 / r / pixels} for rows, r in jobs])
 titles = [rf"to {rows[-1]}, $\alpha/\beta$ {r:.1e} ({256 * r:.0e})" for rows, r in jobs]
 titles[:4] = [rf"to conv5_1, the paper's $\alpha/\beta$ {r:.0e}" for r in PAPER]
 figure = tools.grid([deprocess(path[-1], SCALING) for path in paths], titles, columns=4)
@@ -201,12 +204,12 @@ assert np.allclose(typical, [0.1, 0.5, 1], atol=0.05) and most.max() < 2
 
 # %%
 # From afar it is grey: means over 8 x 8 pixels hardly differ. And written as (7), even the smallest
-# :math:`\beta` is over 100 times our default, all style. Done right (lower half): L-BFGS on (7).
+# :math:`\beta` is over 100 times our 1000 a pixel, all style. Done right (lower half): L-BFGS on (7).
 # **Ours:** 1, 10, 100 a pixel for :math:`\beta`, 20, 60, 200 iterations, noise a tenth as strong.
 
 COUNTS, BETAS = (20, 60, 200), (1, 10, 100)
 faint = np.random.default_rng(0).uniform(115, 140.5, photo.shape)
-jobs = [{"first": faint, "beta": b * beta / 1000} for b in BETAS]
+jobs = [{"first": faint, "per_pixel": b} for b in BETAS]
 right = [path[n - 1] for path in paint_all(200, jobs) for n in COUNTS]
 titles = [rf"its $\beta$ = {b}, {n} steps of Adam" for b in old for n in STEPS]
 titles += [rf"our $\beta$ = {b} a pixel, {n} of L-BFGS" for b in BETAS for n in COUNTS]
@@ -233,13 +236,13 @@ assert spread[1] < 0.9 * spread[0] and spread[2] < 0.01 and spread[3] > 0.2
 # %%
 # Exercises
 # ---------
-# .. exercise:: How loud (:math:`c`) must a network be for 1e-3 to be our default, at 512 x 341 px?
+# .. exercise:: How loud (:math:`c`) must a network be for 1e-3 to do what our ratio does, at 512 x 341 px?
 #
 # .. solution::
 #
-# :math:`c^2 / \beta = 10^{-3}` with the default :math:`\beta`:
+# :math:`c^2 / \beta = 10^{-3}` with 1000 a pixel for :math:`\beta`:
 
-assert round(np.sqrt(1e-3 * Settings().decided(WEIGHTS, 341, 512).beta)) == 418
+assert round(np.sqrt(1e-3 * 1000 * 512 * 341)) == 418
 
 # %%
 # .. exercise:: Some pixels moved by more than 1 level. How long is Adam's longest step, after many?

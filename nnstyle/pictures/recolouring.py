@@ -8,7 +8,7 @@ LEAST_VARIATION = 8.0
 
 
 def recolour(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Give a picture the mean and the covariance of another's colours.
+    """Give a picture the mean and the covariance of another's colours (lesson 12).
 
     The map is linear, ``x -> T (x - mean) + mean of the reference``, with the symmetric matrix
 
