@@ -20,7 +20,7 @@ class State:
     scale : int
         Index of the scale, 0 for the smallest.
     image : float32 array, shape (h, w, 3)
-        The picture as the network sees it, at that scale.
+        The canvas, border and all, as the network sees it at that scale.
     history : list of (array, array), or None
         The steps that our own L-BFGS remembers. With them the resumed run computes what the
         uninterrupted one would have, bit for bit. SciPy's L-BFGS-B does not hand its steps out:

@@ -55,7 +55,7 @@ class Job:
     style_names: tuple[str, ...] = ("",)
 
     def describe(self, settings: Settings | None = None) -> dict[str, Any]:
-        """The job without its pixels, as it is stored inside a finished picture.
+        """The job without its pixels. A finished picture carries it inside.
 
         Parameters
         ----------
@@ -75,7 +75,6 @@ class Job:
             "weights": self.weights.name,
             "weights_sha256": self.weights.sha256,
             "preprocessing": spell_preprocessing(self.weights.preprocessing),
-            "preprocessing_reason": self.weights.preprocessing_reason,
         }
         if self.terms:
             described["terms"] = [describe_term(term) for term in self.terms]
@@ -151,8 +150,8 @@ def prepare(
     style = as_styles(styles)[0]
     content_image = load_resized(content, settings.size)
     style_image = load_style(style, settings)
-    settings = settings.with_scales(min(*content_image.shape[:2], *style_image.shape[:2]))
-    check_scales(content_image, dataclasses.replace(style, image=style_image), settings)
+    settings = settings.with_scales(min(content_image.shape[:2]))
+    check_scales(content_image, settings)
     if settings.rescale_over is not None:
         for picture in pictures_in(settings.rescale_over):
             load_small(picture)
@@ -203,12 +202,10 @@ def load_style(style: Style, settings: Settings) -> np.ndarray:
         raise InputError(f"{error} (that is the painting's, with its style_scale)") from None
 
 
-def check_scales(content: np.ndarray, style: Style, settings: Settings) -> None:
-    """Raise InputError if photograph or painting are too narrow for the smallest of several scales."""
-    smallest = next(settings.each_scale())
+def check_scales(content: np.ndarray, settings: Settings) -> None:
+    """Raise InputError if the photograph is too narrow for the smallest of several scales."""
     try:
-        resize(content, smallest.size)
-        resize(style.image, style.size(smallest))
+        resize(content, next(settings.each_scale()).size)
     except InputError as error:
         raise InputError(f"{settings.scales} scales are too many for this picture: {error}") from None
 

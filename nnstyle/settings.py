@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from .errors import InputError
 from .network import POOLINGS
 from .optimizers import BOUNDED, OPTIMIZERS
-from .pictures import SMALLEST
-from .pictures.preprocessing import WRITTEN, parse_preprocessing
+from .pictures import LARGEST, SMALLEST
+from .pictures.preprocessing import WRITTEN, Preprocessing, parse_preprocessing, spell_preprocessing
 
 if TYPE_CHECKING:
     from .weights import Weights
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 BETA_PER_PIXEL = 4000
 BETA_PER_PIXEL_FROM_NOISE = 30  # there the photograph has to come through first
 MOST_ITERATIONS = 1_000_000
-SMALLEST_SCALE = 115  # px: here conv5_1 sees the whole picture
+SMALLEST_SCALE = 115  # px: here conv5_1, which sees 156 px, sees most of the picture
+MOST_STYLE_SCALE = 100
 MOST_BORDER = 512  # px: more than the deepest layer sees
 INITIAL_IMAGES = ("recoloured", "content", "noise", "style")
 
@@ -78,7 +79,11 @@ class Settings:
     """
 
     size: int = setting(
-        512, PICTURE, "long edge of the picture; the painting is scaled to the same", type=int, metavar="PX"
+        512,
+        PICTURE,
+        "long edge of the picture; the painting's as well, times --style-scale",
+        type=int,
+        metavar="PX",
     )
     # The paper does not say how many it took.
     iterations: int = setting(
@@ -146,7 +151,7 @@ class Settings:
     beta_per_pixel: float | None = setting(
         None,
         LOSS,
-        "the same for pictures of any size",
+        "style weight for each pixel, border and all: the same for pictures of any size",
         shown=f"{BETA_PER_PIXEL}; with --init noise {BETA_PER_PIXEL_FROM_NOISE}",
         type=float,
         metavar="WEIGHT",
@@ -201,7 +206,9 @@ class Settings:
             self._set("layer_weights", weight_tuple(self.layer_weights))
         if self.rescale_over is not None:
             self._set("rescale_over", path_text(self.rescale_over))
-        if self.preprocessing is not None:
+        if isinstance(self.preprocessing, Preprocessing):
+            self._set("preprocessing", spell_preprocessing(self.preprocessing))
+        elif self.preprocessing is not None:
             parse_preprocessing(self.preprocessing)
         self._check_whole_numbers()
         self._check_weights()
@@ -221,6 +228,8 @@ class Settings:
             self._set(name, int(value))  # NumPy's integers do not fit into JSON
         if self.iterations > MOST_ITERATIONS:
             raise InputError(f"iterations must be at most {MOST_ITERATIONS}: no picture needs more")
+        if self.size > LARGEST:
+            raise InputError(f"the size must be from {SMALLEST} to {LARGEST} pixels, not {self.size!r:.20}")
         if self.border > MOST_BORDER:
             raise InputError(f"border must be at most {MOST_BORDER}: more makes no difference")
         if self.scales is None:
@@ -237,8 +246,8 @@ class Settings:
     def _check_weights(self) -> None:
         for name in ("style_scale", "alpha", "tv_weight"):
             self._set(name, weight_value(name, getattr(self, name)))
-        if self.style_scale == 0:
-            raise InputError("style_scale must be above 0")
+        if not 0 < self.style_scale <= MOST_STYLE_SCALE:
+            raise InputError(f"style_scale must be above 0 and at most {MOST_STYLE_SCALE}")
         for name in ("beta", "beta_per_pixel"):
             if getattr(self, name) is not None:
                 self._set(name, weight_value(name, getattr(self, name)))
@@ -270,18 +279,19 @@ class Settings:
     def with_scales(self, shortest_edge: int) -> "Settings":
         """These settings with the number of scales decided, where it was left open.
 
-        The smallest scale is near 115 px. Where a picture is too narrow for that, or where there are
-        fewer iterations, there are fewer scales.
+        The smallest is the one nearest to 115 px, as a ratio: from 82 to 163 px. There are fewer where the
+        photograph is too narrow, or where there are fewer iterations.
 
         Parameters
         ----------
         shortest_edge : int
-            Of photograph and painting at the full size, px.
+            Of the photograph at the full size, px.
         """
         if self.scales is not None:
             return self
         wanted = round(math.log2(self.size / SMALLEST_SCALE))
-        possible = int(math.log2(max(shortest_edge, SMALLEST) / SMALLEST))
+        needed = SMALLEST + 1  # a pixel may be lost by rounding
+        possible = int(math.log2(max(shortest_edge, needed) / needed))
         return replace(self, scales=min(1 + max(wanted, 0), 1 + possible, self.iterations))
 
     def decided(self, weights: "Weights | None", height: int, width: int) -> "Settings":
@@ -298,6 +308,7 @@ class Settings:
         beta, layer_weights = self.beta, self.layer_weights
         if beta is None and self.beta_per_pixel is not None:
             beta = self.beta_per_pixel * self.canvas_pixels(height, width)
+            weight_value("beta_per_pixel x the number of pixels", beta)
         if beta is None:
             beta = self.usual_beta(height, width)
         if layer_weights is None and weights is not None and self.style_layers == Settings.style_layers:

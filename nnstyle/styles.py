@@ -5,15 +5,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from .errors import InputError
-
-if TYPE_CHECKING:
-    from .settings import Settings
+from .pictures import SMALLEST
+from .settings import MOST_STYLE_SCALE, Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class Style:
     Raises
     ------
     InputError
-        If the scale is not a positive, finite number.
+        If the scale is not a number above 0, and at most 100.
     """
 
     image: Any
@@ -39,13 +38,19 @@ class Style:
 
     def __post_init__(self) -> None:
         scale = self.scale
-        if not isinstance(scale, Real) or isinstance(scale, bool) or not 0 < scale < math.inf:
-            raise InputError(f"the scale of a style must be a positive number, not {scale!r:.100}")
+        if not isinstance(scale, Real) or isinstance(scale, bool) or not 0 < scale <= MOST_STYLE_SCALE:
+            raise InputError(f"the scale of a style must be above 0 and at most 100, not {scale!r:.100}")
         object.__setattr__(self, "scale", float(scale))  # the way round `frozen`
 
-    def size(self, settings: "Settings") -> int:
+    def size(self, settings: Settings) -> int:
         """The painting's long edge for a picture of the size in the settings, px."""
         return round(settings.size * settings.style_scale * self.scale)
+
+    def size_at(self, scale: Settings) -> int:
+        """The same at one of several scales, where `image` is an array: its short edge keeps 32 px."""
+        height, width = self.image.shape[:2]
+        least = math.ceil(SMALLEST * max(height, width) / min(height, width))
+        return max(self.size(scale), least)
 
 
 def as_styles(styles: Any) -> list[Style]:

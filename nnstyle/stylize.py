@@ -83,7 +83,7 @@ class Result:
     image : uint8 array, shape (H, W, 3), RGB
     losses : list of Record, one for each iteration
     settings : Settings
-        With the beta, the layer weights and the optimizer that were used.
+        With the scales, the beta, the layer weights and the optimizer that were used.
     reason : str
         Why the optimization ended, at the last scale.
     """
@@ -332,20 +332,26 @@ class _Run:
             painted = image, initial
             if self.stopped:
                 break
-        self.note_if_nothing_happened()
+        self.note_if_nothing_happened(weights.rescaled)
         return Result(pictures.deprocess(image, preprocessing), self.records, self.settings, reason)
 
-    def note_if_nothing_happened(self) -> None:
-        """Say so if the photograph stayed as it was because beta is far below its default."""
+    def note_if_nothing_happened(self, is_rescaled: bool) -> None:
+        """Say so if the photograph stayed as it was because beta is far below its default.
+
+        Our default says nothing about a network that is not rescaled, and from other initial images
+        something happens in any case.
+        """
         settings = self.settings
-        if settings.init not in ("recoloured", "content"):
+        if self.stopped or self.job.terms or not is_rescaled:
+            return
+        if settings.init not in ("recoloured", "content") or settings.iterations == 1:
             return
         usual = settings.alpha * settings.usual_beta(*self.job.content.shape[:2])
-        if self.stopped or self.job.terms or not 0 < (settings.beta or 0) < usual / 10:
+        if not 0 < (settings.beta or 0) < usual / 10 or not any(settings.layer_weights or ()):
             return
-        at_full_size = [record for record in self.records if record.size == settings.size]
-        first, last = at_full_size[0].losses["style"], at_full_size[-1].losses["style"]
-        if last > first / 2:
+        # No records: the optimizer found nothing to improve.
+        style = [record.losses["style"] for record in self.records]
+        if not style or style[-1] > style[0] / 2:
             note(
                 "hardly anything was painted, the picture is nearly the initial image:"
                 f" with alpha {settings.alpha:g}, try beta {usual:.0e}; this was {settings.beta:g}"
@@ -355,7 +361,7 @@ class _Run:
         """Content, style and initial image at a scale, pixels (H, W, 3) from 0 to 255."""
         style = self.job.styles[0]
         content_image = pictures.resize(self.job.content, scale.size)
-        style_image = pictures.resize(style.image, style.size(scale))
+        style_image = pictures.resize(style.image, style.size_at(scale))
         return content_image, style_image, initial_image(content_image, style_image, scale)
 
     def on_canvas(self, picture: np.ndarray) -> np.ndarray:
@@ -517,7 +523,7 @@ def initial_image(content: np.ndarray, style: np.ndarray, settings: Settings) ->
     Parameters
     ----------
     content, style : uint8 arrays, shape (H, W, 3)
-        The style image is cropped and scaled to the content image's size.
+        Their sizes may differ. For ``init="style"`` the style image is scaled and cropped.
     settings : Settings
     """
     if settings.init == "recoloured":

@@ -36,7 +36,10 @@ def test_one_line_says_so_and_which_beta_to_try(capsys, tmp_path, weights, init)
     "how",
     [
         {},  # the defaults
-        {"iterations": 1},  # no fault of beta's
+        {"iterations": 1, "beta": 1.0},  # no fault of beta's
+        {"beta": 1.0, "rescale": False},  # our default says nothing of such a network
+        {"beta": 1.0, "layer_weights": (0, 0, 0, 0, 0)},
+        {"beta_per_pixel": 399.0},  # a tenth of the default paints
         {"beta": 1.0, "init": "noise"},  # the photograph comes out of the noise
         {"beta": 1.0, "terms": [MeanAndVariance("conv1_1", 1e-9)]},  # whatever that wants
     ],
@@ -46,6 +49,16 @@ def test_nothing_is_said_where_something_happens_or_beta_is_not_to_blame(how):
     with heard_by(notes.append):
         stylize(noise(48, 48), noise(48, 48, seed=1), tiny_weights(), **{"size": 48, "iterations": 5} | how)
     assert notes == []
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "lbfgs-nnstyle"])
+@pytest.mark.parametrize("beta", [1e-3, 1e-15, 1e-300])
+def test_it_is_said_where_the_optimizer_finds_nothing_to_improve_at_all(optimizer, beta):
+    picture, notes = noise(48, 48), []
+    how = {"size": 48, "iterations": 3, "init": "content", "optimizer": optimizer}
+    with heard_by(notes.append):
+        result = stylize(picture, picture, tiny_weights(), beta=beta, **how)
+    assert len(notes) == 1 and np.abs(result.image.astype(int) - picture).max() <= 1
 
 
 def test_nothing_is_said_of_a_run_that_was_stopped():

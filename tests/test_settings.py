@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnstyle import InputError, Settings, stylize
+from nnstyle.pictures.preprocessing import TORCHVISION, parse_preprocessing
 from nnstyle.settings import Options
 from tests.support.tiny import tiny_weights
 
@@ -27,6 +28,8 @@ from tests.support.tiny import tiny_weights
         ({"border": -1}, "border must be a whole number, at least 0"),
         ({"border": 513}, "border must be at most 512"),
         ({"style_scale": 0}, "style_scale must be above 0"),
+        ({"style_scale": 1e306}, "style_scale must be above 0 and at most 100"),
+        ({"size": 10**400}, "the size must be from 32 to 10000 pixels"),
         ({"style_scale": "2"}, "style_scale must be a finite number, not negative, not '2'"),
         ({"beta_per_pixel": -1.0}, "beta_per_pixel must be a finite number"),
         ({"beta": 1.0, "beta_per_pixel": 1.0}, "either beta or beta_per_pixel"),
@@ -122,6 +125,13 @@ def test_what_is_left_open_is_decided_by_the_network_and_the_picture():
     by_pixel = Settings(border=0, beta_per_pixel=7.0).decided(None, 40, 50)
     assert (by_pixel.beta, by_pixel.beta_per_pixel) == (7 * 40 * 50, None)
     assert by_pixel.decided(None, 40, 50) == by_pixel
+    with pytest.raises(InputError, match="beta_per_pixel x the number of pixels must be a finite number"):
+        Settings(beta_per_pixel=1e308).decided(None, 40, 50)
+
+
+def test_a_preprocessing_may_be_given_as_an_object():
+    given = Settings(preprocessing=TORCHVISION)
+    assert parse_preprocessing(given.preprocessing) == TORCHVISION
 
 
 @pytest.mark.parametrize(
@@ -136,7 +146,7 @@ def test_the_smallest_scale_is_near_115_px(size, expected):
 
 def test_there_are_fewer_scales_for_narrow_pictures_and_few_iterations():
     assert Settings(size=512).with_scales(40).scales == 1
-    assert Settings(size=512).with_scales(64).scales == 2
+    assert Settings(size=512).with_scales(66).scales == 2
     assert Settings(size=512, iterations=2).with_scales(512).scales == 2
     assert Settings(size=512, scales=1).with_scales(512).scales == 1
     with pytest.raises(ValueError, match="undecided"):

@@ -1,5 +1,7 @@
 """The size of the painting relative to the picture."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -34,23 +36,40 @@ def test_what_is_stored_with_a_picture_is_the_product():
     assert described["style_scale"] == 1.5
 
 
-def test_several_scales_scale_it_along():
-    result = stylize(
-        CONTENT, STYLE, tiny_weights(), size=80, iterations=2, scales=2, style_scale=1.2, init="style"
-    )
-    assert [record.size for record in result.losses] == [40, 80]
+@pytest.mark.parametrize(
+    "style_scale, expected",
+    [(1.2, [(38, 48), (75, 96)]), (0.6, [(32, 42), (37, 48)])],  # its short edge keeps 32 px
+)
+def test_several_scales_scale_it_along(monkeypatch, style_scale, expected):
+    seen = []
+
+    def set_targets(terms, network, content, style):
+        seen.append(style.shape[:2])
+        original(terms, network, content, style)
+
+    module = importlib.import_module("nnstyle.stylize")
+    original = module.set_targets
+    monkeypatch.setattr(module, "set_targets", set_targets)
+    how = {"size": 80, "iterations": 2, "scales": 2, "border": 0}
+    stylize(CONTENT, STYLE, tiny_weights(), style_scale=style_scale, **how)
+    assert seen == expected
 
 
-@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), "1", None, True])
+def test_a_small_painting_does_not_change_the_scales():
+    job = prepare(noise(120, 160), STYLE, tiny_weights(), size=240, style_scale=0.25)
+    assert job.settings.scales == 2
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), 1e200, "1", None, True])
 def test_a_scale_that_is_none_is_refused(scale):
-    with pytest.raises(InputError, match="scale of a style must be a positive number"):
+    with pytest.raises(InputError, match="scale of a style must be above 0 and at most 100"):
         Style(STYLE, scale=scale)
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1e9])
+@pytest.mark.parametrize("scale", [1e-3, 50, 100])
 def test_a_painting_too_small_or_too_large_is_refused(scale):
     with pytest.raises(InputError, match="style_scale"):
-        prepared(STYLE, style_scale=scale)
+        prepared(Style(STYLE, scale=max(scale, 1)), style_scale=scale)
 
 
 def test_the_command_line_refuses_it_in_one_line(capsys, tmp_path):

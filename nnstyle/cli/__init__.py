@@ -166,7 +166,8 @@ def give_up(error: BaseException, arguments: argparse.Namespace, job: Job, devic
 
 def describe(job: Job, settings: Settings, device: str) -> dict:
     """Everything that made a picture, to be stored in its file; folders stay private."""
-    return job.describe(settings) | {"device": device, "nnstyle": __version__}
+    reason = job.weights.preprocessing_reason
+    return job.describe(settings) | {"preprocessing_reason": reason, "device": device, "nnstyle": __version__}
 
 
 def save(image: np.ndarray, path: str | Path, last_record: list[Record], made_with: dict) -> str:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-# Standard deviation, in levels of 255. Where a photograph's colours vary less than this, they are taken to
-# vary as much: else the grain of a grey sky would become coloured specks.
-LEAST_VARIATION = 8.0
+# In levels of 255. A photograph's colours are taken to vary by this much more than they do, as if a noise
+# of this standard deviation lay over it: else the grain of a grey sky would become coloured specks.
+ADDED_DEVIATION = 8.0
 
 
 def recolour(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -16,7 +16,8 @@ def recolour(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
     where C and R are the covariance matrices of the two pictures' colours. Then ``T C T = R``. Of
     all linear maps of which this is true, it changes the colours least: it is the optimal
-    transport between two normal distributions. Gatys, Bethge, Hertzmann and Shechtman
+    transport between two normal distributions. (8^2 is added to the variances in C. So the result
+    varies a little less than the painting, and the grain of a flat picture is not blown up.) Gatys, Bethge, Hertzmann and Shechtman
     ("Preserving Color in Neural Artistic Style Transfer", 2016) match colours so, the other way round.
 
     Parameters
@@ -30,7 +31,7 @@ def recolour(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
         Clipped to 0..255.
     """
     pixels, others = (picture.reshape(-1, 3).astype(np.float64) for picture in (image, reference))
-    C = np.cov(pixels.T) + LEAST_VARIATION**2 * np.eye(3)
+    C = np.cov(pixels.T) + ADDED_DEVIATION**2 * np.eye(3)
     R = np.cov(others.T)
     root = square_root(C)
     inverse = np.linalg.inv(root)

@@ -86,7 +86,8 @@ def known_networks() -> tuple[FirstKernels, ...]:
         FirstKernels("Oxford's VGG", OXFORD, 64, 0.5, MATCONVNET),
         FirstKernels("torchvision's VGG-16", TORCHVISION_VGG16, 64, 0.3, TORCHVISION),
     )
-    return published + tuple(embedded(path) for path in POCKET_PATHS if path.exists())[:1]
+    own = next((path for path in POCKET_PATHS if path.exists()), None)
+    return published if own is None else (*published, embedded(own))
 
 
 def embedded(path: Path) -> FirstKernels:

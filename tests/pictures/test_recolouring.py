@@ -23,9 +23,14 @@ def statistics(picture):
 
 
 def test_mean_and_covariance_become_the_painting_s(monkeypatch):
-    monkeypatch.setattr("nnstyle.pictures.recolouring.LEAST_VARIATION", 0.0)
+    monkeypatch.setattr("nnstyle.pictures.recolouring.ADDED_DEVIATION", 0.0)
     for found, expected in zip(statistics(recolour(PHOTO, PAINTING)), statistics(PAINTING), strict=True):
         np.testing.assert_allclose(found, expected, atol=1.5)  # pixels are rounded
+
+
+def test_as_shipped_it_varies_a_little_less_than_the_painting():
+    found, expected = (np.trace(statistics(picture)[1]) for picture in (recolour(PHOTO, PAINTING), PAINTING))
+    assert 0.6 * expected < found < expected
 
 
 def test_shifting_the_mean_alone_would_not_do():
@@ -40,7 +45,7 @@ def test_a_picture_that_has_these_colours_already_hardly_changes():
 
 def test_colours_change_no_more_than_they_must(monkeypatch):
     """A rotation of the map gives the same covariance, and moves the pixels further."""
-    monkeypatch.setattr("nnstyle.pictures.recolouring.LEAST_VARIATION", 0.0)
+    monkeypatch.setattr("nnstyle.pictures.recolouring.ADDED_DEVIATION", 0.0)
     ours = recolour(PHOTO, PAINTING).astype(float)
     mean, covariance = statistics(PAINTING)
     angle = 1.0

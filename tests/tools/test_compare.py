@@ -1,5 +1,7 @@
 """The comparison of networks and settings: what it paints, and its sheet."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -97,3 +99,177 @@ def test_a_candidate_s_settings_are_those_given_and_the_others_defaults(inputs):
     one = compare.candidate(f"'{inputs / 'tiny.h5'}' --no-rescale", 64, 3)
     assert one.settings["rescale"] is False and one.settings["layer_weights"] is None
     assert set(one.settings) == {field.name for field in compare.dataclasses.fields(compare.Settings)}
+
+
+@pytest.fixture
+def gallery(inputs):
+    """Finished pictures, plain ones, of the pairs photo x painting and painting x photo."""
+    for name, colour in (("red", "red"), ("green", "lime"), ("blue", "blue")):
+        (inputs / name).mkdir()
+        Image.new("RGB", (104, 100), colour).save(inputs / name / "photo_painting.png")
+    Image.new("RGB", (50, 50), "red").save(inputs / "red" / "painting_photo.png")
+    Image.new("RGB", (50, 50), "lime").save(inputs / "green" / "painting_photo.png")
+    return inputs
+
+
+def blind(folder, *more, candidates=("red", "green", "blue"), networks=(), pairs=2):
+    """Make blind sheets of the gallery; return the exit status."""
+    photo, painting = str(folder / "photo.png"), str(folder / "painting.png")
+    argv = [*networks, *(str(folder / name / "{photo}_{painting}.png") for name in candidates)]
+    for pair in [(photo, painting), (painting, photo)][:pairs]:
+        argv += ["--pairs", *pair]
+    argv += ["--blind", str(folder / "key.json"), "-o", str(folder / "sheet.png"), "--size", "104"]
+    return compare.main([*argv, *more])
+
+
+def cell(sheet, place, columns):
+    """The colour in the middle of one cell of a blind sheet with pictures of 104 x 100."""
+    x = compare.MARGIN + place % columns * (104 + compare.MARGIN) + 52
+    y = place // columns * (compare.TITLE + 100 + compare.MARGIN) + compare.TITLE + 50
+    return sheet.getpixel((x, y))
+
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+def test_blind_sheets_show_what_the_key_says_and_nothing_else(gallery):
+    assert blind(gallery) == 0
+    key = compare.json.loads((gallery / "key.json").read_text())
+    assert [[*letters] for letters in key.values()] == [["A", "B", "C"], ["A", "B"]]
+    for number, (pair, columns) in enumerate([("photo_painting", 3), ("painting_photo", 2)], 1):
+        with Image.open(gallery / f"sheet-{number}.png") as sheet:
+            assert not sheet.info
+            for place, path in enumerate(key[pair].values(), 2):
+                assert cell(sheet, place, columns) == COLOURS[Path(path).parent.name]
+    assert not (gallery / "sheet.png").exists()
+
+
+def test_the_order_on_blind_sheets_is_another_each_time_and_for_each_pair():
+    candidates = [compare.Finished(name, "anywhere.png", 64) for name in "abcdefgh"]
+    pairs = [(f"{number}.png", "painting.png") for number in range(20)]
+    everywhere = lambda seed: compare.shuffled(candidates, pairs, seed)
+    orders = lambda seed: [[one.label for one in these.values()] for these in everywhere(seed).values()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare.Finished, "has", lambda self, pair: True)
+        assert orders(1) == orders(1) != orders(2)
+        assert orders(None) != orders(None)
+        assert len({tuple(order) for order in orders(1)}) > 15
+        assert all(sorted(order) == list("abcdefgh") for order in orders(1))
+
+
+def test_blind_sheets_replace_nothing(gallery, capsys):
+    assert blind(gallery) == 0
+    for missing in ("key.json", "sheet-1.png"):
+        (gallery / missing).unlink()
+        before = {path.name: path.read_bytes() for path in gallery.glob("*.*")}
+        assert blind(gallery) == 2 and "is there already" in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in gallery.glob("*.*")} == before
+
+
+def test_a_network_and_finished_pictures_stand_side_by_side(gallery, monkeypatch):
+    painted = compare.argparse.Namespace(image=np.full((100, 104, 3), 7, np.uint8))
+    monkeypatch.setattr(compare.nnstyle, "stylize", lambda *_, **__: painted)
+    assert blind(gallery, networks=[str(gallery / "tiny.h5")], candidates=["red"]) == 0
+    key = compare.json.loads((gallery / "key.json").read_text())["photo_painting"]
+    with Image.open(gallery / "sheet-1.png") as sheet:
+        colours = {key[letter]: cell(sheet, place, 2) for place, letter in enumerate(key, 2)}
+    assert colours[str(gallery / "tiny.h5")] == (7, 7, 7) and len(set(colours.values())) == 2
+
+
+def test_a_finished_picture_gets_the_size_of_the_others(gallery):
+    one = compare.Finished("red", str(gallery / "red" / "{photo}_{painting}.png"), 96)
+    assert one.paint(gallery / "painting.png", gallery / "photo.png").shape == (92, 96, 3)
+
+
+RANKS = {
+    "one": {"photo_painting": ["A", "B", "C"], "painting_photo": ["B", "A"]},
+    "two": {"photo_painting": ["B", "A", "C"]},
+}
+
+
+@pytest.fixture
+def ranked(tmp_path):
+    """A key and two judges' ranks, as files."""
+    key = {
+        "photo_painting": {"A": "red", "B": "green", "C": "blue"},
+        "painting_photo": {"A": "green", "B": "red"},
+    }
+    for name, content in {"key": key, **RANKS}.items():
+        (tmp_path / f"{name}.json").write_text(compare.json.dumps(content))
+    return tmp_path
+
+
+def test_ranks_are_averaged_for_each_pair_and_over_all(ranked, capsys):
+    assert compare.main(["--ranks", *(str(ranked / f"{name}.json") for name in ("key", "one", "two"))]) == 0
+    tables, name = {}, None
+    for text in capsys.readouterr().out.splitlines()[1:]:
+        if text.startswith(" "):
+            mean, wins, _, judged, candidate = text.split()
+            tables[name][candidate] = float(mean), int(wins), int(judged)
+        else:
+            tables[name := text] = {}
+    assert tables == {
+        "photo_painting": {"red": (1.5, 1, 2), "green": (1.5, 1, 2), "blue": (3, 0, 2)},
+        "painting_photo": {"red": (1, 1, 1), "green": (2, 0, 1)},
+        "all pairs": {"red": (1.33, 2, 3), "green": (1.67, 1, 3), "blue": (3, 0, 2)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("ranks", "message"),
+    [
+        ({"elsewhere": ["A"]}, "the key has no pair 'elsewhere'"),
+        ({"photo_painting": ["A", "B"]}, "photo_painting should be an order of A, B, C"),
+        ({"photo_painting": ["A", "A", "B"]}, "should be an order of"),
+        ({"photo_painting": "ABC"}, "should be an order of"),
+        ({"photo_painting": [["A"], {}, 3]}, "should be an order of"),
+        (["A"], "should hold an object"),
+        ("not JSON", "is not JSON"),
+        (None, "cannot be read"),
+        (b"\xff\xfe\x00", "is not JSON"),
+    ],
+)
+def test_ranks_that_cannot_be_are_refused_in_one_line(ranked, capsys, ranks, message):
+    path = ranked / "judge.json"
+    if isinstance(ranks, bytes):
+        path.write_bytes(ranks)
+    elif ranks is not None:
+        path.write_text(ranks if isinstance(ranks, str) else compare.json.dumps(ranks))
+    assert compare.main(["--ranks", str(ranked / "key.json"), str(path)]) == 2
+    shown = capsys.readouterr()
+    assert not shown.out and message in shown.err and shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("key", [{"pair": ["A"]}, {"pair": {"A": 1}}, []])
+def test_a_file_that_is_no_key_is_refused(ranked, capsys, key):
+    (ranked / "key.json").write_text(compare.json.dumps(key))
+    assert compare.main(["--ranks", str(ranked / "key.json"), str(ranked / "one.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "name at least one candidate"),
+        (["--ranks", "key.json"], "at least one judge"),
+        (["pocket", "--ranks", "key.json", "judge.json"], "no candidates"),
+        (["pocket", "--blind", "key.json"], "--blind takes --pairs"),
+        (["{folder}/red/{photo}_{painting}.png", "--textures", "{folder}/photo.png"], "need networks"),
+        (["{folder}/none.png", "--pairs", "{folder}/photo.png", "{folder}/painting.png"], "no such picture"),
+        (["'tiny.h5"], "quoted as in a shell"),
+        ([""], "should be a network"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(gallery, capsys, argv, message):
+    assert compare.main([text.replace("{folder}", str(gallery)) for text in argv]) == 2
+    shown = capsys.readouterr()
+    assert not shown.out and message in shown.err and shown.err.count("\n") == 1
+
+
+def test_pairs_that_cannot_be_judged_are_refused(gallery, capsys):
+    assert blind(gallery, candidates=["red", "blue"]) == 2
+    assert "painting_photo has 1 candidates" in capsys.readouterr().err
+    again = ["--pairs", str(gallery / "photo.png"), str(gallery / "painting.png")]
+    assert blind(gallery, *again, pairs=1) == 2
+    assert "two pairs have the same name" in capsys.readouterr().err
+    assert not [*gallery.glob("key.json"), *gallery.glob("sheet*")]
