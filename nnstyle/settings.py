@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BETA_PER_PIXEL = 4000
 BETA_PER_PIXEL_FROM_NOISE = 30  # there the photograph has to come through first
 MOST_ITERATIONS = 1_000_000
+POOLING = "max"
 SMALLEST_SCALE = 115  # px: here conv5_1, which sees 156 px, sees most of the picture
 MOST_STYLE_SCALE = 100
 MOST_BORDER = 512  # px: more than the deepest layer sees
@@ -152,7 +153,8 @@ class Settings:
         None,
         LOSS,
         "style weight for each pixel, border and all: the same for pictures of any size",
-        shown=f"{BETA_PER_PIXEL}; with --init noise {BETA_PER_PIXEL_FROM_NOISE}",
+        shown=f"what the weights file states, 1000 for pocket, else {BETA_PER_PIXEL}; with --init noise"
+        f" {BETA_PER_PIXEL_FROM_NOISE}",
         type=float,
         metavar="WEIGHT",
     )
@@ -196,8 +198,14 @@ class Settings:
         shown="as the weights file says, or its numbers or layout tell",
         metavar="TEXT",
     )
-    # The paper prefers average. VGG was trained with max, and coarse to fine it paints the better pictures.
-    pooling: str = setting("max", NETWORK, "the paper: average", choices=POOLINGS)
+    # VGG was trained with max, and coarse to fine the real ones paint the better pictures with it.
+    pooling: str | None = setting(
+        None,
+        NETWORK,
+        "the paper: average",
+        shown=f"what the weights file states, as pocket does, else {POOLING}",
+        choices=POOLINGS,
+    )
 
     def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers"):
@@ -264,7 +272,11 @@ class Settings:
             weight_value(f"the layer weight of {layer}", weight)
 
     def _check_choices(self) -> None:
-        choices = {"init": INITIAL_IMAGES, "pooling": POOLINGS, "optimizer": (None, *OPTIMIZERS)}
+        choices = {
+            "init": INITIAL_IMAGES,
+            "pooling": (None, *POOLINGS),
+            "optimizer": (None, *OPTIMIZERS),
+        }
         for name, allowed in choices.items():
             value = getattr(self, name)
             if not (value is None or isinstance(value, str)) or value not in allowed:
@@ -295,13 +307,13 @@ class Settings:
         return replace(self, scales=min(1 + max(wanted, 0), 1 + possible, self.iterations))
 
     def decided(self, weights: "Weights | None", height: int, width: int) -> "Settings":
-        """These settings with beta and the layer weights decided, where they were left open.
+        """These settings with beta, layer weights and pooling decided, where they were left open.
 
         Parameters
         ----------
         weights : Weights or None
-            Its own layer weights, if it states any, count for the paper's five style layers. None is a
-            network that states none.
+            What it states of itself is used; its layer weights only for the paper's five style layers.
+            None is a network that states nothing.
         height, width : int
             Of the picture, px.
         """
@@ -310,17 +322,22 @@ class Settings:
             beta = self.beta_per_pixel * self.canvas_pixels(height, width)
             weight_value("beta_per_pixel x the number of pixels", beta)
         if beta is None:
-            beta = self.usual_beta(height, width)
+            beta = self.usual_beta(weights, height, width)
         if layer_weights is None and weights is not None and self.style_layers == Settings.style_layers:
             layer_weights = weights.style_layer_weights
         if layer_weights is None:
             count = len(self.style_layers)
             layer_weights = (1 / count,) * count
-        return replace(self, beta=beta, beta_per_pixel=None, layer_weights=layer_weights)
+        pooling = self.pooling or (weights and weights.pooling) or POOLING
+        return replace(self, beta=beta, beta_per_pixel=None, layer_weights=layer_weights, pooling=pooling)
 
-    def usual_beta(self, height: int, width: int) -> float:
-        """The default beta of a picture of this size, for an alpha of 1."""
-        per_pixel = BETA_PER_PIXEL_FROM_NOISE if self.init == "noise" else BETA_PER_PIXEL
+    def usual_beta(self, weights: "Weights | None", height: int, width: int) -> float:
+        """The default beta for this network and a picture of this size, for an alpha of 1."""
+        per_pixel: float = BETA_PER_PIXEL
+        if weights is not None and weights.beta_per_pixel is not None:
+            per_pixel = weights.beta_per_pixel
+        if self.init == "noise":
+            per_pixel = BETA_PER_PIXEL_FROM_NOISE
         return float(per_pixel * self.canvas_pixels(height, width))
 
     def canvas_pixels(self, height: int, width: int) -> int:
@@ -375,7 +392,7 @@ class Options(TypedDict, total=False):
     rescale: bool
     rescale_over: str | os.PathLike | None
     preprocessing: str | None
-    pooling: str
+    pooling: str | None
 
 
 def layer_tuple(name: str, layers: str | Iterable[str]) -> tuple[str, ...]:

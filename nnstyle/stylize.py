@@ -83,7 +83,7 @@ class Result:
     image : uint8 array, shape (H, W, 3), RGB
     losses : list of Record, one for each iteration
     settings : Settings
-        With the scales, the beta, the layer weights and the optimizer that were used.
+        With all decided that was left open: scales, beta, layer weights, pooling, optimizer.
     reason : str
         Why the optimization ended, at the last scale.
     """
@@ -128,7 +128,7 @@ def stylize(
     rescale: bool = Settings.rescale,
     rescale_over: str | os.PathLike | None = Settings.rescale_over,
     preprocessing: str | None = Settings.preprocessing,
-    pooling: str = Settings.pooling,
+    pooling: str | None = Settings.pooling,
 ) -> Result:
     """Paint the content of one picture in the style of another (lesson 11).
 
@@ -332,21 +332,21 @@ class _Run:
             painted = image, initial
             if self.stopped:
                 break
-        self.note_if_nothing_happened(weights.rescaled)
+        self.note_if_nothing_happened(weights)
         return Result(pictures.deprocess(image, preprocessing), self.records, self.settings, reason)
 
-    def note_if_nothing_happened(self, is_rescaled: bool) -> None:
+    def note_if_nothing_happened(self, weights: Weights) -> None:
         """Say so if the photograph stayed as it was because beta is far below its default.
 
         Our default says nothing about a network that is not rescaled, and from other initial images
         something happens in any case.
         """
         settings = self.settings
-        if self.stopped or self.job.terms or not is_rescaled:
+        if self.stopped or self.job.terms or not weights.rescaled:
             return
         if settings.init not in ("recoloured", "content") or settings.iterations == 1:
             return
-        usual = settings.alpha * settings.usual_beta(*self.job.content.shape[:2])
+        usual = settings.alpha * settings.usual_beta(weights, *self.job.content.shape[:2])
         if not 0 < (settings.beta or 0) < usual / 10 or not any(settings.layer_weights or ()):
             return
         # No records: the optimizer found nothing to improve.
@@ -392,7 +392,7 @@ class _Run:
         engine.clear()  # what an earlier scale needed
         bounds = pictures.pixel_range(weights.preprocessing) if settings.bounded else None
         with np.errstate(over="ignore", invalid="ignore"):  # the optimizers look for themselves
-            network = Network(weights, settings.pooling, engine=engine)
+            network = Network(weights, str(settings.pooling), engine=engine)
             full_size = self.settings.canvas_pixels(*self.job.content.shape[:2])
             terms = self.terms(settings, content[..., 0].size / full_size)
             set_targets(terms, network, content, style)
@@ -483,7 +483,7 @@ class _Run:
             over = [self.job.content, self.job.styles[0].image]
         else:
             return weights
-        return rescale(weights, over, settings.pooling, engine=self.engine)
+        return rescale(weights, over, str(settings.pooling), engine=self.engine)
 
     def check_resume(self) -> None:
         """Raise InputError for a state that no run of this job can go on from."""

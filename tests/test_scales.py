@@ -65,7 +65,7 @@ def test_every_scale_is_recorded_and_the_last_has_the_size_asked_for(pictures):
     assert [record.size for record in result.losses] == [44, 44, 44, 88, 88]
     assert [record.iteration for record in result.losses] == [1, 2, 3, 4, 5]
     assert seen == [(33, 44, 3)] * 3 + [(66, 88, 3)] * 2
-    assert result.settings.scales == 2 and result.settings.beta == 4000 * (66 + 64) * (88 + 64)
+    assert result.settings.scales == 2 and result.settings.beta == 1000 * (66 + 64) * (88 + 64)
 
 
 def test_a_scale_starts_from_the_one_before(pictures):

@@ -36,7 +36,7 @@ def test_the_result_is_a_picture_with_one_record_an_iteration(pictures):
     totals = [record.total for record in result.losses]
     assert totals == sorted(totals, reverse=True) and totals[-1] < totals[0]
     last, settings = result.losses[-1], result.settings
-    assert settings.beta == 4000 * (32 + 64) * (40 + 64)  # the default grows with the picture
+    assert settings.beta == 1000 * (32 + 64) * (40 + 64)  # the default grows with the picture
     assert last.total == pytest.approx(
         settings.alpha * last.losses["content"] + settings.beta * last.losses["style"]
     )

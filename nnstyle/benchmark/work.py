@@ -68,7 +68,7 @@ def evaluation(network: str, size: int, engine: Engine, seed: int = 1) -> Callab
     weights = make_weights(network)
     settings = make_settings(weights, size)
     content, style, image = (engine.asarray(picture, np.float32) for picture in make_images(size, seed))
-    net = Network(weights, settings.pooling, engine=engine)
+    net = Network(weights, str(settings.pooling), engine=engine)
     terms = paper_terms(settings, engine)
     set_targets(terms, net, content, style)
     objective = Objective(net, terms)

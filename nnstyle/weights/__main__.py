@@ -74,7 +74,9 @@ def make_parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--rescale-over", metavar="FOLDER", help="each filter's mean activation over its pictures becomes 1"
     )
-    add.add_argument("--pooling", choices=POOLINGS, default="max", help="to rescale with (%(default)s)")
+    add.add_argument(
+        "--pooling", choices=POOLINGS, help="to rescale with (default: what the file states, else max)"
+    )
     add.set_defaults(run=convert)
     return parser
 
@@ -111,6 +113,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         f"why: {weights.preprocessing_reason}",
         f"as an option: --preprocessing {spell_preprocessing(what)}",
         f"style layer weights: {show_layer_weights(weights.style_layer_weights)}",
+        f"pooling: {weights.pooling or 'not stated'}; beta per pixel: {weights.beta_per_pixel or 'not stated'}",
         f"{'layer':8} {'kernel':>20} {'smallest':>10} {'largest':>10} {'biases from':>12} {'to':>10}",
     ]
     for name, (kernel, bias) in weights.items():

@@ -88,6 +88,8 @@ def read_weights(contents: Contents, path: Path, given: Preprocessing | None = N
         told.preprocessing,
         contents.rescaled,
         contents.style_layer_weights,
+        contents.pooling,
+        contents.beta_per_pixel,
         path,
         told.why,
     )

@@ -25,7 +25,7 @@ MIN_RATIO = 0.3
 def rescale(
     weights: Weights,
     pictures: Iterable[Source],
-    pooling: str = "max",
+    pooling: str | None = None,
     min_ratio: float = MIN_RATIO,
     engine: "Engine | None" = None,
 ) -> Weights:
@@ -36,11 +36,11 @@ def rescale(
     second degree in the activations, a style loss of fourth. So after rescaling, the same alpha
     and beta balance content and style alike in all networks, and layers alike within one.
 
-    A few pictures barely activate some filters. Over our two sample pictures, one in twenty of
-    conv4_1's has less than a hundredth of the mean that it has over 60 photographs, or none.
-    Divided by that, these few would make the layer's style loss hundreds of times as large, and
-    nothing else would be painted. So a filter is divided by at least `min_ratio` times the mean
-    of its layer.
+    Two pictures barely activate some filters. Over our sample pictures, a third of conv2_1's in a
+    VGG-16 of full width, and half of conv5_1's, have less than a hundredth of their layer's mean.
+    Divided by that, they would make these layers' style losses hundreds to hundreds of thousands
+    of times as large, and nothing else would be painted. So a filter is divided by at least
+    `min_ratio` times the mean of its layer. At 0.3, the five layers' style losses are of one size.
 
     What the network tells apart stays the same. Divide filter i of a layer, its kernel and its
     bias, by m_i > 0. Since ``relu(x / m_i) = relu(x) / m_i``, its feature map is divided by m_i,
@@ -55,8 +55,9 @@ def rescale(
     weights : Weights
     pictures : list of paths, PIL images or arrays
         As for `nnstyle.pictures.load_image`; above 512 px they are made smaller.
-    pooling : "max" or "average"
-        The one that the network will be used with: the means depend on it.
+    pooling : "max" or "average", optional
+        The one that the network will be used with: the means depend on it. By default the one that
+        the network states, else max.
     min_ratio : float, from 0
         With 0, every mean becomes 1, as in the paper: for pictures that are many and varied.
         A filter that is 0 in all of them then has nothing to be divided by, and stays.
@@ -82,7 +83,7 @@ def rescale(
         with own_engine(weights) as engine:
             return rescale(weights, pictures, pooling, min_ratio, engine)
     with np.errstate(over="ignore", invalid="ignore"):
-        network = Network(weights, pooling, engine=engine)
+        network = Network(weights, pooling or weights.pooling or "max", engine=engine)
         means = mean_activations(network, weights, pictures)
     if not all(np.isfinite(mean).all() for mean in means.values()):
         raise InputError("the network's activations become infinite or NaN: its weights are too large")

@@ -37,6 +37,10 @@ class Weights(Mapping[str, Layer]):
     style_layer_weights : tuple of 5 floats, optional
         The w_l of equation (5), for conv1_1 .. conv5_1, with which this network paints best, as far
         as the file tells. `nnstyle.stylize` uses them unless it is given layers or weights.
+    pooling : "average" or "max", optional
+        The pooling with which it paints best, as far as the file tells.
+    beta_per_pixel : float, optional
+        The same for the style weight of each pixel.
     path : Path, optional
         The file that it was read from.
     preprocessing_reason : str
@@ -53,6 +57,8 @@ class Weights(Mapping[str, Layer]):
     preprocessing: Preprocessing
     rescaled: bool = False
     style_layer_weights: tuple[float, ...] | None = None
+    pooling: str | None = None
+    beta_per_pixel: float | None = None
     path: Path | None = None
     preprocessing_reason: str = "given with the numbers"
 

@@ -64,6 +64,7 @@ def test_a_picture_carries_the_settings_that_made_it(folder, ending):
         layer_weights=(0.25, 0.75),
         optimizer="lbfgs",  # what was left open is stored as it was decided
         preprocessing="rgb,123.68,116.779,103.939,1.0",
+        pooling="average",
     )
     for name, value in dataclasses.asdict(settings).items():
         assert stored[name] == (list(value) if isinstance(value, tuple) else value)

@@ -32,10 +32,11 @@ IN_WORDS = {
     "optimizer": "lbfgs; on a GPU lbfgs-nnstyle",
     "scales": "as many as begin near 115 px",
     "beta": "--beta-per-pixel x the number of pixels, border and all",
-    "beta_per_pixel": "4000; with --init noise 30",
+    "beta_per_pixel": "what the weights file states, 1000 for pocket, else 4000; with --init noise 30",
     "layer_weights": "what the weights file states, else all equal, sum 1",
     "rescale": "--rescale",
     "preprocessing": "as the weights file says, or its numbers or layout tell",
+    "pooling": "what the weights file states, as pocket does, else max",
     "bounded": None,  # a switch: off where it is not given
     "rescale_over": None,  # off as well
 }

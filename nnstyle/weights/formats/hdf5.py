@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from ...errors import InputError
+from ...network import POOLINGS
 from ...pictures.saving import whole_file
 from .contents import PREPROCESSING, Contents, StoredArray, keras_group, text
 from .naming import find_layers, is_layer
@@ -55,6 +56,8 @@ def contents_of(file: h5py.File, layout: str) -> Contents:
         name=text(file.attrs["name"]) if "name" in file.attrs else None,
         rescaled="rescaled" in file.attrs,
         style_layer_weights=stated_layer_weights(file.attrs),
+        pooling=stated_pooling(file.attrs),
+        beta_per_pixel=stated_beta(file.attrs),
     )
 
 
@@ -79,6 +82,26 @@ def stated_layer_weights(stated: Mapping[str, Any]) -> tuple[float, ...] | None:
     if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers.any()):
         raise InputError("its style_layer_weights should be finite, not negative, and not all 0")
     return tuple(numbers.astype(float).tolist())
+
+
+def stated_pooling(stated: Mapping[str, Any]) -> str | None:
+    """The pooling that a file states, or None."""
+    if "pooling" not in stated:
+        return None
+    pooling = text(stated["pooling"])
+    if pooling not in POOLINGS:
+        raise InputError(f"its pooling should be one of {', '.join(POOLINGS)}")
+    return pooling
+
+
+def stated_beta(stated: Mapping[str, Any]) -> float | None:
+    """The style weight of each pixel that a file states, or None."""
+    if "beta_per_pixel" not in stated:
+        return None
+    number = np.asarray(stated["beta_per_pixel"])
+    if number.dtype.kind not in "fiu" or number.size != 1 or not 0 < number.item() < np.inf:
+        raise InputError("its beta_per_pixel should be a finite number above 0")
+    return float(number.item())
 
 
 def arrays_in(file: h5py.File) -> dict[str, StoredArray]:
@@ -174,3 +197,7 @@ def write_hdf5(path: str | os.PathLike, weights: "Weights", dtype: type = np.flo
             file.attrs["rescaled"] = "filters divided by their mean activations over a set of pictures"
         if weights.style_layer_weights:
             file.attrs["style_layer_weights"] = weights.style_layer_weights
+        if weights.pooling:
+            file.attrs["pooling"] = weights.pooling
+        if weights.beta_per_pixel:
+            file.attrs["beta_per_pixel"] = weights.beta_per_pixel
