@@ -133,18 +133,18 @@ def candidate(text, size, iterations):
     return Candidate(text, nnstyle.load_weights(name), settings)
 
 
+# Of textures and reconstructions: one scale, in which the numbers of the card were measured.
+PLAIN = {"init": "noise", "scales": 1, "border": 0, "beta_per_pixel": None}
+
+
 def resynthesize(candidate, texture, threads=None):
     """A texture made from white noise by the style loss alone, uint8, of the texture's size."""
-    return candidate.paint(
-        texture, texture, threads, size=max(texture.shape), alpha=0, init="noise", scales=1, beta=None
-    )
+    return candidate.paint(texture, texture, threads, size=max(texture.shape), alpha=0, beta=None, **PLAIN)
 
 
 def reconstruct(candidate, content, threads=None):
     """A picture made from white noise by the content loss alone, uint8, of its own size."""
-    return candidate.paint(
-        content, content, threads, size=max(content.shape), beta=0, init="noise", scales=1, tv_weight=0
-    )
+    return candidate.paint(content, content, threads, size=max(content.shape), beta=0, tv_weight=0, **PLAIN)
 
 
 def read_texture(path, size):
