@@ -13,8 +13,8 @@ sample pictures. Why does a good ratio of weights not fit another network? And w
 # ---------------------
 # Photograph and painting are loaded and scaled to the same long edge: ``prepare`` does that, checks
 # every setting, and makes a *job* of it, which ``run`` paints. The paper's way fits into a few lines.
-# By default ``stylize`` does more (:doc:`lesson 12 <l12_choices>`: scales, a border, another start,
-# other pooling). Asked for the plain way, it gives the same picture as the lines, bit for bit.
+# By default ``stylize`` does more (:doc:`lesson 12 <l12_choices>`: scales, a border, another start).
+# Asked for the plain way, it gives the same picture as the lines, bit for bit.
 #
 # 1. *Targets,* once: :math:`P` of the photograph, Gram matrices :math:`A^l` of the painting.
 # 2. *Initial image:* white noise in the paper; in this lesson the photograph.

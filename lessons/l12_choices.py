@@ -46,7 +46,7 @@ default = paint("default")
 by_paper = paint("the paper's way", **PAPER)
 one_scale = paint("scales=1", scales=1)
 from_photo = paint("init='content'", init="content")
-by_average = paint("pooling='average'", pooling="average")
+by_max = paint("pooling='max'", pooling="max")
 tools.save(tools.grid([*pictures.values()], pictures, 3), "l12_choices")
 
 # %%
@@ -55,18 +55,17 @@ tools.save(tools.grid([*pictures.values()], pictures, 3), "l12_choices")
 # The paper has one scale. The default begins near 115 px, where ``conv5_1`` sees the whole picture, and
 # doubles the size until it is the one asked for. What was painted is enlarged, and painting goes on
 # there. The scales share the iterations; the small ones, which cost little, get more. A stroke of ten
-# pixels in a small picture becomes a large one. Are the strokes larger? Means over 4 x 4 pixels keep
-# more of a change that is coarse.
+# pixels in a small picture becomes a large one. Is there less fine hatching? Means over 4 x 4 pixels
+# keep more of the mean square of a change that is coarse.
 
 halve = lambda x: layers.average_pool(x)[0]
-kept = lambda change: np.abs(halve(halve(change))).mean() / np.abs(change).mean()
-coarse, fine = kept(default - START / 1), kept(one_scale - START / 1)
-print(f"kept in means over 4 x 4: {coarse:.0%} of the change, at one scale {fine:.0%}")
+kept = lambda picture: (halve(halve(picture - START / 1)) ** 2).mean() / ((picture - START / 1) ** 2).mean()
+print(f"kept in means over 4 x 4: {kept(default):.0%} of the change, at one scale {kept(one_scale):.0%}")
 scales = [*Settings(size=512).with_scales(341).each_scale()]
 counts, pixels = zip(*((s.iterations, s.canvas_pixels(s.size * 2 // 3, s.size)) for s in scales))
 work = np.dot(counts, pixels) / (sum(counts) * pixels[-1])
 print(f"at {[scale.size for scale in scales]} px {counts} iterations: {work:.0%} of one scale's work")
-assert coarse > 1.1 * fine and work < 0.6
+assert kept(default) > 1.15 * kept(one_scale) and work < 0.5
 
 # %%
 # A border
@@ -94,10 +93,17 @@ tools.save(tools.grid([framed / 255, unframed / 255], ["border=0", "border=32"],
 # %%
 # Pooling
 # -------
-# The paper pools by the average, for a better flow of gradients. VGG was trained with the maximum, which
-# is the default here. It keeps more of the photograph.
+# The paper pools by the average, for a better flow of gradients; VGG was trained with the maximum. A
+# weights file may state which one suits its network, and the beta per pixel as well. The embedded one
+# states the average and 1000. For networks that state nothing, a real VGG for example, the default is
+# the maximum and 4000. Here the maximum keeps more of the photograph, and its strokes are finer.
 
-assert distance(by_average) > 1.1 * distance(default)
+pooling, beta = WEIGHTS.pooling, WEIGHTS.beta_per_pixel
+print(f"stated: {pooling}, {beta:.0f}; kept in means over 4 x 4, with the maximum: {kept(by_max):.0%}")
+silent = Settings().decided(None, 96, 128)
+assert (pooling, beta, silent.pooling) == ("average", 1000, "max")
+assert silent.beta == 4000 * silent.canvas_pixels(96, 128)
+assert distance(default) > 1.07 * distance(by_max) and kept(default) > 1.15 * kept(by_max)
 
 # %%
 # The initial image
@@ -132,7 +138,7 @@ assert change(T) < min(map(change, others))
 
 colours_off = lambda picture: np.linalg.norm(np.cov(picture.reshape(-1, 3).T) - R) / np.linalg.norm(R)
 print(f"covariance off by {colours_off(default):.0%}, from the photograph by {colours_off(from_photo):.0%}")
-assert colours_off(default) < colours_off(from_photo) / 2
+assert colours_off(from_photo) > 1.25 * colours_off(default)
 assert distance(by_paper) > 1.5 * distance(default) and variation(by_paper) > 3 * variation(default)
 
 # %%
@@ -159,9 +165,9 @@ error = lambda gradient: abs(V(x) + np.vdot(gradient, d) + V(d) - V(x + d)) / V(
 loss, gradient = losses.total_variation(x)
 print(f"error of the identity: {error(gradient):.1e}; with np.roll: {error(rolled):.1e}")
 assert np.isclose(loss, V(x)) and error(gradient) < 1e-13 and error(rolled) > 1e-3
-softer, soft = (paint(f"tv_weight={weight}", tv_weight=weight) for weight in (0.1, 1))
-tools.save(tools.grid([default, softer, soft], ["default", "tv_weight=0.1", "tv_weight=1"]), "l12_tv")
-assert variation(default) > 1.3 * variation(softer) > 1.5 * 1.3 * variation(soft)
+softer, soft = (paint(f"tv_weight={weight}", tv_weight=weight) for weight in (0.001, 0.01))
+tools.save(tools.grid([default, softer, soft], ["default", "tv_weight=0.001", "tv_weight=0.01"]), "l12_tv")
+assert variation(default) > 1.15 * variation(softer) > 1.5 * 1.15 * variation(soft)
 
 # %%
 # Weights rescaled to a mean activation of 1
@@ -199,7 +205,7 @@ for pooling in ("average", "max"):
 
 def shares(weights):
     """Each layer's part of equation (5) at the start."""
-    network, terms = Network(weights, "max"), [StyleTerm(layer) for layer in LAYERS]
+    network, terms = Network(weights, weights.pooling), [StyleTerm(layer) for layer in LAYERS]
     set_targets(terms, network, start, style)
     features, _ = network.forward(start, LAYERS)
     parts = [term(features[term.layer])[0] for term in terms] * np.array(WEIGHTS.style_layer_weights)
@@ -207,7 +213,7 @@ def shares(weights):
 
 
 again = rescale(large, (PHOTO, PAINTING))
-means = mean_activations(Network(again, "max"), again, (PHOTO, PAINTING))
+means = mean_activations(Network(again, again.pooling), again, (PHOTO, PAINTING))
 assert all(np.isclose(mean.max(), 1, atol=1e-3) for mean in means.values())
 for name, weights in {"embedded": WEIGHTS, "last layers loud": large, "rescaled": again}.items():
     print(f"{name:16} ", *(f"{layer} {share:5.1%} " for layer, share in zip(LAYERS, shares(weights))))

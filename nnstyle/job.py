@@ -197,9 +197,12 @@ def load_style(style: Style, settings: Settings) -> np.ndarray:
     try:
         return load_resized(style.image, style.size(settings))
     except InputError as error:
-        if style.size(settings) == settings.size:
+        long_edge = style.size(settings)
+        if long_edge == settings.size:
             raise
-        raise InputError(f"{error} (that is the painting's, with its style_scale)") from None
+        raise InputError(
+            f"the painting would be {long_edge} px long: choose a style scale nearer to 1 ({error})"
+        ) from None
 
 
 def check_scales(content: np.ndarray, settings: Settings) -> None:
@@ -207,7 +210,9 @@ def check_scales(content: np.ndarray, settings: Settings) -> None:
     try:
         resize(content, next(settings.each_scale()).size)
     except InputError as error:
-        raise InputError(f"{settings.scales} scales are too many for this picture: {error}") from None
+        raise InputError(
+            f"{settings.scales} scales are too many for this picture, use fewer: {error}"
+        ) from None
 
 
 def check_terms(terms: Iterable[Term]) -> tuple[Term, ...]:

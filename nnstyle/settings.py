@@ -95,7 +95,7 @@ class Settings:
         None,
         PICTURE,
         "coarse to fine: 3 begins at a quarter of the size, then half of it; the paper: 1",
-        shown=f"as many as begin near {SMALLEST_SCALE} px",
+        shown="as many as begin with 82 to 163 px",
         type=int,
         metavar="N",
     )

@@ -65,7 +65,10 @@ WRONG = [
     ({"styles": None}, "a style is a path, a picture or an array"),
     ({"styles": {"a.png"}}, "a style is a path, a picture or an array"),
     ({"content": noise(20, 56), "size": 56}, "its short edge needs 32"),
-    ({"content": NARROW, "size": 80, "scales": 2}, "becomes 40 x 20 pixels at size 40.*fewer scales"),
+    (
+        {"content": NARROW, "size": 80, "scales": 2},
+        "2 scales are too many.*use fewer: .*becomes 40 x 20 pixels at size 40",
+    ),
     ({"rescale_over": "no such folder"}, "no such folder"),
     ({"alpha": 0.0, "beta": 0.0}, "nothing to optimize"),
     ({"alpha": 0.0, "layer_weights": (0, 0, 0, 0, 0)}, "nothing to optimize"),

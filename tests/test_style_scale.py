@@ -68,7 +68,9 @@ def test_a_scale_that_is_none_is_refused(scale):
 
 @pytest.mark.parametrize("scale", [1e-3, 50, 100])
 def test_a_painting_too_small_or_too_large_is_refused(scale):
-    with pytest.raises(InputError, match="style_scale"):
+    with pytest.raises(
+        InputError, match="the painting would be .* px long: choose a style scale nearer to 1"
+    ):
         prepared(Style(STYLE, scale=max(scale, 1)), style_scale=scale)
 
 

@@ -1,4 +1,4 @@
-"""Tell the better of several networks, or settings: pictures side by side, and numbers beside them.
+r"""Tell the better of several networks, or settings: pictures side by side, and numbers beside them.
 
     python -m weights.compare pocket new.h5 --pairs PHOTO PAINTING --pairs PHOTO PAINTING \
         --textures PICTURE PICTURE --size 512 -o sheet.jpg

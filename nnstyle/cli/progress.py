@@ -37,7 +37,8 @@ class Progress:
         self.in_terminal = sys.stderr is not None and sys.stderr.isatty()
         self.quiet = quiet
         self.every = -(-settings.iterations // LINES)  # rounded up
-        layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {desc}"
+        # The time comes first: a narrow terminal cuts off the end.
+        layout = "{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} {desc}"
         self.bar = tqdm(
             total=settings.iterations,
             bar_format=layout,
@@ -56,12 +57,13 @@ class Progress:
         """Show a record."""
         left = self.time_left.after(record)
         time = "?" if left is None else tqdm.format_interval(left)
-        text = f"{describe(record, self.settings)} [{time} left]"
+        text = describe(record, self.settings)
         if self.in_terminal:
-            self.bar.set_description_str(text, refresh=False)
+            self.bar.set_description_str(f"[{time} left] {text}", refresh=False)
             self.bar.update()
         elif not self.quiet and (record.iteration == 1 or record.iteration % self.every == 0):
-            say(f"iteration {record.iteration} of {self.settings.iterations}: {text}", sys.stderr)
+            counted = f"iteration {record.iteration} of {self.settings.iterations}"
+            say(f"{counted}: {text} [{time} left]", sys.stderr)
 
 
 class TimeLeft:

@@ -35,7 +35,7 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     if min(new_width, new_height) < SMALLEST:
         raise InputError(
             f"a picture of {width} x {height} becomes {new_width} x {new_height} pixels at size {size}: "
-            f"its short edge needs {SMALLEST}, so choose a larger size (or fewer scales) or crop it"
+            f"its short edge needs {SMALLEST}, so choose a larger size or crop it"
         )
     return np.array(Image.fromarray(image).resize((new_width, new_height), Image.Resampling.LANCZOS))
 

@@ -15,6 +15,7 @@ from ..network import POOLINGS
 from ..notes import heard_by
 from ..pictures import check_no_input_is_replaced, check_writable, pictures_in
 from ..pictures.preprocessing import WRITTEN, parse_preprocessing, spell_preprocessing
+from ..settings import BETA_PER_PIXEL, POOLING
 from . import download
 from .formats.hdf5 import write_hdf5
 from .known import KNOWN
@@ -113,7 +114,8 @@ def inspect(arguments: argparse.Namespace) -> None:
         f"why: {weights.preprocessing_reason}",
         f"as an option: --preprocessing {spell_preprocessing(what)}",
         f"style layer weights: {show_layer_weights(weights.style_layer_weights)}",
-        f"pooling: {weights.pooling or 'not stated'}; beta per pixel: {weights.beta_per_pixel or 'not stated'}",
+        f"pooling: {weights.pooling or f'not stated: {POOLING}'}",
+        f"beta per pixel: {weights.beta_per_pixel or f'not stated: {BETA_PER_PIXEL}'}",
         f"{'layer':8} {'kernel':>20} {'smallest':>10} {'largest':>10} {'biases from':>12} {'to':>10}",
     ]
     for name, (kernel, bias) in weights.items():

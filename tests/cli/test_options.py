@@ -30,7 +30,7 @@ OTHERS = {
 # How the help tells a default that is not a value, or depends on the picture or the device.
 IN_WORDS = {
     "optimizer": "lbfgs; on a GPU lbfgs-nnstyle",
-    "scales": "as many as begin near 115 px",
+    "scales": "as many as begin with 82 to 163 px",
     "beta": "--beta-per-pixel x the number of pixels, border and all",
     "beta_per_pixel": "what the weights file states, 1000 for pocket, else 4000; with --init noise 30",
     "layer_weights": "what the weights file states, else all equal, sum 1",

@@ -10,10 +10,10 @@ from tests.support.command import SMALL, start
 OWN = ["content.png", "style.png", *SMALL]
 
 
-def on_terminal(folder, *arguments):
+def on_terminal(folder, *arguments, columns=120):
     """Run with standard error on a pseudo-terminal: (exit status, what was shown on it, standard output)."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 120))
+    termios.tcsetwinsize(theirs, (24, columns))
     with start(folder, *arguments, stderr=theirs) as process:
         os.close(theirs)
         shown = b""
@@ -33,8 +33,14 @@ def on_terminal(folder, *arguments):
 def test_a_bar_on_a_terminal(folder):
     status, shown, stdout = on_terminal(folder, *OWN[:-1], "30")
     assert status == 0 and "stylized.png" in stdout
-    assert re.search(r"\d+% ?\|.*\| *\d+/30 loss \S+ = content \S+ \+ style \S+ \[(\d+:\d+|\?) left\]", shown)
+    left = r"\[(\d+:\d+|\?) left\]"
+    assert re.search(rf"\d+% ?\|.*\| *\d+/30 {left} loss \S+ = content \S+ \+ style \S+", shown)
     assert "iteration" not in shown and shown.count("\n") <= 1
+
+
+def test_a_narrow_terminal_shows_the_time_left(folder):
+    _, shown, _ = on_terminal(folder, *OWN[:-1], "30", columns=40)
+    assert re.search(r"29/30 \[\d+:\d+ left\]", shown)
 
 
 def test_quiet_prints_nothing_on_a_terminal(folder):

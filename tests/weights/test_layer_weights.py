@@ -127,9 +127,11 @@ def test_inspect_shows_them(vgg, tmp_path, capsys):
     assert main(["inspect", str(vgg)]) == 0
     shown = capsys.readouterr().out
     assert "style layer weights: 0.5, 0.25, 0.125, 0.125, 0\n" in shown
-    assert "pooling: average; beta per pixel: 250" in shown
+    assert "pooling: average\n" in shown and "beta per pixel: 250.0\n" in shown
     assert main(["inspect", str(write_vgg(tmp_path / "other.h5", tiny_weights()))]) == 0
-    assert "style layer weights: not stated: 1/5 each\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "style layer weights: not stated: 1/5 each\n" in shown
+    assert "pooling: not stated: max\n" in shown and "beta per pixel: not stated: 4000\n" in shown
 
 
 def test_with_a_network_that_states_none_the_papers_stand():
