@@ -16,6 +16,7 @@ from nnstyle.benchmark.__main__ import make_parser as make_benchmark_parser
 from nnstyle.cli.arguments import make_parser
 from nnstyle.weights.__main__ import make_parser as make_weights_parser
 from weights.compare import make_parser as make_compare_parser
+from weights.neural_style import make_parser as make_neural_style_parser
 
 ROOT = Path(__file__).parents[2]
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"
@@ -29,6 +30,7 @@ PARSERS = {
     "nnstyle.benchmark": make_benchmark_parser(),
     "nnstyle.weights": make_weights_parser(),
     "weights.compare": make_compare_parser(),
+    "weights.neural_style": make_neural_style_parser(),
 }
 # Programs that are not ours. Only their first word is checked.
 OTHER_PROGRAMS = ("ruff", "mypy", ".", ".ci/run")
