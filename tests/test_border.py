@@ -1,6 +1,7 @@
 """The border: no frame is painted where the network's convolutions see zeros around the picture."""
 
 import numpy as np
+import pytest
 
 from nnstyle import prepare, run, stylize
 from tests.support.pictures import noise
@@ -25,6 +26,7 @@ def frame(picture, width=16):
     return by_edge[0] / by_edge[1]
 
 
+@pytest.mark.slow
 def test_without_a_border_a_flat_picture_gets_a_frame_and_with_it_none():
     assert frame(paint_flat(0)) > 2.2
     assert frame(paint_flat(32)) < 1.6

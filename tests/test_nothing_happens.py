@@ -12,13 +12,18 @@ from tests.support.pictures import noise
 from tests.support.terms import MeanAndVariance
 from tests.support.tiny import tiny_weights
 
-SMALL = ["--size", "64", "--iterations", "12"]
+SMALL = ["--size", "48", "--iterations", "10", "--border", "0"]
 
 
 @pytest.mark.parametrize(
-    "weights", ["--alpha 5 --beta 100", "--alpha 1e5 --beta 3e4", "--alpha .025 --beta 1"]
+    ("weights", "init"),
+    [
+        ("--alpha 5 --beta 100", "recoloured"),
+        ("--alpha 1e5 --beta 3e4", "recoloured"),
+        ("--alpha .025 --beta 1", "recoloured"),
+        ("--alpha 5 --beta 100", "content"),
+    ],
 )
-@pytest.mark.parametrize("init", ["recoloured", "content"])
 def test_one_line_says_so_and_which_beta_to_try(capsys, tmp_path, weights, init):
     output = tmp_path / "out.png"
     assert main([*weights.split(), "--init", init, *SMALL, "-o", str(output)]) == 0

@@ -24,6 +24,7 @@ from tests.support.tiny import tiny_weights
 SMALL = ["--networks", "pocket", "--sizes", "32", "--rounds", "2", "--threads", "1"]
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path, capsys, monkeypatch):
     clock = iter((3.0, 1.0))
     monkeypatch.setattr(Meter, "seconds_of", lambda self, function: function() and next(clock))

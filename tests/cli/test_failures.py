@@ -107,6 +107,7 @@ def save_fails(folder, cupy, monkeypatch):
     return patch
 
 
+@pytest.mark.slow
 def test_a_lack_of_memory_while_saving_costs_no_picture(folder, save_fails, capsys):
     tried = save_fails(1)
     assert paint("--device", "cpu") == 0 and capsys.readouterr() == ("", "")
@@ -117,6 +118,7 @@ def test_a_lack_of_memory_while_saving_costs_no_picture(folder, save_fails, caps
     assert stored_settings("stylized.png")["losses"]["iteration"] == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times, refuge", [(2, ["stylized.png"]), (3, ["stylized.png"]), (4, [])])
 def test_nor_does_one_that_lasts(folder, save_fails, capsys, times, refuge):
     save_fails(times)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from .pictures import noise
 
-SMALL = ["--size", "48", "--iterations", "3"]
+SMALL = ["--size", "48", "--iterations", "3", "--border", "0"]
 # The package is found from any folder; one thread, so that tests that run at once do not fight.
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(__file__).parents[2]),

@@ -48,6 +48,7 @@ def test_the_losses_of_both_experiments_are_those_that_they_are_named_after(inpu
     assert all(how["init"] == "noise" and how["size"] == 48 for how in asked)
 
 
+@pytest.mark.slow
 def test_everything_at_once(inputs, capsys):
     network, photo, painting = (str(inputs / name) for name in ("tiny.h5", "photo.png", "painting.png"))
     argv = [network, f"{network} --layer-weights 1,1,1,1,1", "--pairs", photo, painting]

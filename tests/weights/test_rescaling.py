@@ -201,7 +201,7 @@ def test_the_command_line_rescales_over_a_folder(folder):
     paths = [str(folder / name) for name in ("content.png", "style.png", "result.png", "photos")]
     assert main([*paths[:2], *SMALL, "--quiet", "-o", paths[2], "--rescale-over", paths[3]]) == 0
     weights = rescale(load_weights("pocket"), [folder / "style.png", folder / "content.png"])
-    expected = stylize(*paths[:2], weights, size=48, iterations=3)
+    expected = stylize(*paths[:2], weights, size=48, iterations=3, border=0)
     with Image.open(paths[2]) as image:
         np.testing.assert_array_equal(np.array(image), expected.image)
     assert stored_settings(paths[2])["rescale_over"] == "photos"
