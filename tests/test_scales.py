@@ -76,6 +76,7 @@ def test_a_scale_starts_from_the_one_before(pictures):
     assert fine[0].total < single / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{"init": "noise"}, {"init": "style"}, {"bounded": True}, {"tv_weight": 0.1}])
 def test_scales_go_with_every_other_setting(pictures, how):
     first, second = (stylize(*pictures, size=88, iterations=4, scales=2, border=0, **how) for _ in range(2))

@@ -179,6 +179,7 @@ def test_closed_pipes_end_quietly(folder, options, unbuffered):
     assert len(lines) == (1 if bad else 3 if options is OWN else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", ["2>&-", ">&-", "2>/dev/full", ">/dev/full"])
 def test_a_stream_that_is_closed_or_full_does_not_cost_the_picture(folder, redirection):
     if "full" in redirection and not os.path.exists("/dev/full"):
