@@ -1,8 +1,8 @@
 """Pages that are read in the repository as well: plain Markdown, whose links lead to files.
 
-In the book, a link to a lesson's file becomes a link to its page. Two pages that stand with the
-code, the card of the network and the measurements, are copied into the book. And where a
-docstring says "(lesson 9)", that becomes a link.
+In the book, a link to a lesson's file becomes a link to its page. Three pages that stand with the
+code, the card of the network, the gallery and the measurements, are copied into the book. And
+where a docstring says "(lesson 9)", that becomes a link.
 """
 
 import os
@@ -12,7 +12,11 @@ from pathlib import Path
 BOOK = Path(__file__).parent
 ROOT = BOOK.parents[1]
 COPIES = BOOK / "repository"  # made anew at every build, ignored by git
-COPIED = {"weights/README.md": "card.md", "nnstyle/benchmark/README.md": "measurements.md"}
+COPIED = {
+    "weights/README.md": "card.md",
+    "weights/gallery/README.md": "gallery.md",
+    "nnstyle/benchmark/README.md": "measurements.md",
+}
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
