@@ -18,12 +18,12 @@ from .pictures.preprocessing import WRITTEN, Preprocessing, parse_preprocessing,
 if TYPE_CHECKING:
     from .weights import Weights
 
-# The default beta for each pixel of the picture. Equation (1) is a sum over positions and equation (4)
-# is not, so at a constant beta a larger picture would be less of a painting.
-BETA_PER_PIXEL = 4000
-BETA_PER_PIXEL_FROM_NOISE = 30  # there the photograph has to come through first
-MOST_ITERATIONS = 1_000_000
+# The defaults for a network that states none. Beta is for each pixel: equation (1) is a sum over positions
+# and equation (4) is not, so at a constant beta a larger picture would be less of a painting.
 POOLING = "max"
+BETA_PER_PIXEL = 4000
+BETA_PER_PIXEL_FROM_NOISE = 30  # for any network: there the photograph has to come through first
+MOST_ITERATIONS = 1_000_000
 SMALLEST_SCALE = 115  # px: here conv5_1, which sees 156 px, sees most of the picture
 MOST_STYLE_SCALE = 100
 MOST_BORDER = 512  # px: more than the deepest layer sees
@@ -328,7 +328,8 @@ class Settings:
         if layer_weights is None:
             count = len(self.style_layers)
             layer_weights = (1 / count,) * count
-        pooling = self.pooling or (weights and weights.pooling) or POOLING
+        stated = None if weights is None else weights.pooling
+        pooling = self.pooling or stated or POOLING
         return replace(self, beta=beta, beta_per_pixel=None, layer_weights=layer_weights, pooling=pooling)
 
     def usual_beta(self, weights: "Weights | None", height: int, width: int) -> float:
@@ -391,7 +392,7 @@ class Options(TypedDict, total=False):
     layer_weights: Sequence[float] | None
     rescale: bool
     rescale_over: str | os.PathLike | None
-    preprocessing: str | None
+    preprocessing: str | Preprocessing | None
     pooling: str | None
 
 

@@ -21,6 +21,7 @@ from .network import Network
 from .notes import note
 from .objective import Objective, StyleTerm, Term, paper_terms, set_targets
 from .optimizers import ON_HOST, OPTIMIZERS
+from .pictures.preprocessing import Preprocessing
 from .settings import Settings
 from .weights import Weights, rescale
 from .weights.rescaling import LARGEST as LARGEST_TO_RESCALE_OVER
@@ -127,7 +128,7 @@ def stylize(
     layer_weights: Sequence[float] | None = Settings.layer_weights,
     rescale: bool = Settings.rescale,
     rescale_over: str | os.PathLike | None = Settings.rescale_over,
-    preprocessing: str | None = Settings.preprocessing,
+    preprocessing: str | Preprocessing | None = Settings.preprocessing,
     pooling: str | None = Settings.pooling,
 ) -> Result:
     """Paint the content of one picture in the style of another (lesson 11).
@@ -154,8 +155,8 @@ def stylize(
     low_memory : bool, optional
         Keep nothing in memory that can be computed again: less memory, about twice the time. By default
         only where memory is short, with a note.
-    size, iterations, scales, style_scale, border, init, seed, optimizer, bounded, alpha, beta, beta_per_pixel, \
-tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, pooling
+    size, iterations, scales, style_scale, border, init, seed, optimizer, bounded, alpha, beta, \
+beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, pooling
         The fields of `Settings`, which describes them.
 
     Returns
@@ -196,7 +197,7 @@ tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, p
         layer_weights=layer_weights,  # type: ignore[arg-type]
         rescale=rescale,
         rescale_over=rescale_over,  # type: ignore[arg-type]
-        preprocessing=preprocessing,
+        preprocessing=preprocessing,  # type: ignore[arg-type]  # Settings spells it out
         pooling=pooling,
     )
     device = devices.find(device)
@@ -367,9 +368,7 @@ class _Run:
     def on_canvas(self, picture: np.ndarray) -> np.ndarray:
         """A picture with its mirror image around it: what is painted at the edge of this canvas is cropped."""
         border = self.settings.border
-        return (
-            np.pad(picture, ((border, border), (border, border), (0, 0)), "symmetric") if border else picture
-        )
+        return np.pad(picture, ((border, border), (border, border), (0, 0)), "symmetric")
 
     def cropped(self, canvas: Array) -> Array:
         """The picture on a canvas, a view."""

@@ -16,9 +16,11 @@ def recolour(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
     where C and R are the covariance matrices of the two pictures' colours. Then ``T C T = R``. Of
     all linear maps of which this is true, it changes the colours least: it is the optimal
-    transport between two normal distributions. (8^2 is added to the variances in C. So the result
-    varies a little less than the painting, and the grain of a flat picture is not blown up.) Gatys, Bethge, Hertzmann and Shechtman
-    ("Preserving Color in Neural Artistic Style Transfer", 2016) match colours so, the other way round.
+    transport between two normal distributions. To the variances in C, 8^2 is added: the result
+    varies a little less than the painting, and the grain of a flat picture is not blown up.
+
+    Gatys, Bethge, Hertzmann and Shechtman ("Preserving Color in Neural Artistic Style Transfer",
+    2016) match mean and covariance as well, the other way round: the painting's to the photograph's.
 
     Parameters
     ----------

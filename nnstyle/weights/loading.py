@@ -63,8 +63,8 @@ def load_weights(
     Raises
     ------
     InputError
-        If there is no such file, its format is unknown, the preprocessing makes no sense, its layers do not make a VGG, there is
-        not enough memory for it, or it cannot be downloaded.
+        If there is no such file, its format is unknown, its layers do not make a VGG, the
+        preprocessing makes no sense, there is not enough memory for it, or it cannot be downloaded.
     """
     given = parse_preprocessing(preprocessing) if isinstance(preprocessing, str) else preprocessing
     if not isinstance(given, Preprocessing | None):

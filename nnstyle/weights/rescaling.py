@@ -13,6 +13,7 @@ from ..arrays import to_host
 from ..errors import InputError
 from ..network import Network
 from ..pictures import SMALLEST, Source, load_image, preprocess, resize
+from ..settings import POOLING
 from .weights import Weights
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def rescale(
         with own_engine(weights) as engine:
             return rescale(weights, pictures, pooling, min_ratio, engine)
     with np.errstate(over="ignore", invalid="ignore"):
-        network = Network(weights, pooling or weights.pooling or "max", engine=engine)
+        network = Network(weights, pooling or weights.pooling or POOLING, engine=engine)
         means = mean_activations(network, weights, pictures)
     if not all(np.isfinite(mean).all() for mean in means.values()):
         raise InputError("the network's activations become infinite or NaN: its weights are too large")

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import nnstyle
+from nnstyle import check_gradient
 from nnstyle.weights.formats.hdf5 import write_hdf5
 from tests.support.pictures import noise
 from tests.support.tiny import tiny_weights
@@ -92,6 +93,16 @@ def test_a_step_without_curvature_is_not_remembered():
     assert np.allclose(seen[1] - seen[0], -slope) and np.allclose(seen[2] - seen[1], -slope)
 
 
+@pytest.mark.parametrize("term", [neural_style.MeanContent(3.0), neural_style.MeanStyle("conv2_1", 3.0)])
+def test_the_gradients_of_its_losses(term):
+    target, features = (np.abs(picture) for picture in pictures((5, 6), (5, 6)))
+    term.set_target(target)
+    check_gradient(term, features)
+    for factor in (0.5, 1.01):  # the twins that must fail
+        with pytest.raises(AssertionError):
+            check_gradient(lambda x, factor=factor: (term(x)[0], factor * term(x)[1]), features)
+
+
 def test_only_the_gradient_of_the_smoothness_counts():
     (image,) = pictures((5, 6))
     loss, gradient = neural_style.Smoothness(1.0)(image)
@@ -100,6 +111,7 @@ def test_only_the_gradient_of_the_smoothness_counts():
     moved[2, 3, 1] += 1e-6
     change = half(moved[1:, :-1] - moved[:-1, :-1], moved[:-1, 1:] - moved[:-1, :-1]) - half(down, right)
     assert loss == 0 and gradient[2, 3, 1] == pytest.approx(change / 1e-6, rel=1e-4)
+    assert 1.01 * gradient[2, 3, 1] != pytest.approx(change / 1e-6, rel=1e-4)
     assert gradient[-1, -1].tolist() == [0, 0, 0]  # the corner has no neighbour that it is compared with
 
 

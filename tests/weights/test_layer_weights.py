@@ -1,5 +1,6 @@
 """Layer weights, pooling and beta that a weights file states: read, kept, used where nothing else is given."""
 
+import dataclasses
 from pathlib import Path
 
 import h5py
@@ -146,3 +147,5 @@ def test_the_embedded_network_states_what_its_card_says():
     weights = load_weights()
     assert ", ".join(f"{w:g}" for w in weights.style_layer_weights) in rows[0]
     assert f"{weights.pooling}, {weights.beta_per_pixel:g} a pixel" in rows[1]
+    (beta,) = (field for field in dataclasses.fields(Settings) if field.name == "beta_per_pixel")
+    assert f"{weights.beta_per_pixel:g} for pocket" in beta.metadata["shown"]  # what --help says

@@ -101,7 +101,7 @@ def test_in_a_real_vgg_silent_filters_do_not_drown_the_others():
 
 
 def test_filters_that_two_pictures_hardly_know_do_not_drown_the_others():
-    """With average pooling. The embedded network was rescaled over 60 photographs: over two, its losses must stay what they are."""
+    """The embedded network, rescaled over 60 photographs: over two, with average pooling, its losses must stay."""
     content, style = (resize(load_image(SAMPLES / name), 256) for name in ("content.jpg", "style.jpg"))
     pocket = load_weights("pocket")
     expected = loss_between(content, style, pocket)
