@@ -4,7 +4,7 @@ Where a docstring says "(lesson 9)", the file ``lessons/l09_...py`` of the proje
 """
 
 from . import layers, losses, pictures
-from .checkpoint import State
+from .checkpoint import Record, State, load_checkpoint, save_checkpoint
 from .engine import Engine
 from .errors import GpuError, InputError, NotFiniteError
 from .gradient_check import check_gradient
@@ -13,7 +13,7 @@ from .network import Network
 from .objective import ContentTerm, Objective, StyleTerm, Term, TotalVariationTerm, set_targets
 from .settings import Settings
 from .styles import Style
-from .stylize import Event, Record, Result, run, stylize
+from .stylize import Event, Result, run, stylize
 from .version import __version__
 from .weights import Weights, load_weights
 
@@ -39,11 +39,13 @@ __all__ = [
     "__version__",
     "check_gradient",
     "layers",
+    "load_checkpoint",
     "load_weights",
     "losses",
     "pictures",
     "prepare",
     "run",
+    "save_checkpoint",
     "set_targets",
     "stylize",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import pictures
 from .arrays import Array, to_host
-from .checkpoint import State
+from .checkpoint import Record, State
 from .engine import Engine, devices
 from .errors import InputError
 from .job import Job, prepare
@@ -25,32 +25,6 @@ from .pictures.preprocessing import Preprocessing
 from .settings import Settings
 from .weights import Weights, rescale
 from .weights.rescaling import LARGEST as LARGEST_TO_RESCALE_OVER
-
-
-@dataclass(frozen=True)
-class Record:
-    """The losses after one iteration.
-
-    Attributes
-    ----------
-    iteration : int
-        Counted from 1, over all scales.
-    size : int
-        Long edge of the picture at this scale, px. Losses of different scales cannot be compared.
-    total : float
-        Equation (7): ``alpha content + beta style + tv_weight total variation``, with beta as it is
-        at this scale, and your own terms.
-    losses : dict of str to float
-        By the terms' names, not weighted: "content" is equation (1), "style" equation (5).
-    seconds : float
-        Since the optimization began.
-    """
-
-    iteration: int
-    size: int
-    total: float
-    losses: dict[str, float]
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +71,8 @@ class Result:
 
 Callback = Callable[[Event], object]
 
-OTHER_STATE = "the state to resume from belongs to another job, or to a finished one"
+OTHER_STATE = "the state to resume from belongs to another job"
+ALL_DONE = "all iterations done"
 
 
 def stylize(
@@ -321,7 +296,8 @@ class _Run:
             if self.resume and index == self.resume.scale:
                 start, history = self.resumed_start(self.resume, start, planned)
                 if len(self.records) == planned:  # it was the last iteration of this scale
-                    painted = self.cropped(start), initial
+                    image, reason = self.cropped(start), ALL_DONE
+                    painted = image, initial
                     continue
             elif painted:
                 start = self.on_canvas(next_start(*painted, initial, scale))
@@ -489,8 +465,6 @@ class _Run:
         if self.resume and self.resume.job != self.job.digest:
             raise InputError(OTHER_STATE)
         if self.resume and self.resume.scale >= len(list(self.settings.each_scale())):
-            raise InputError(OTHER_STATE)
-        if self.resume and len(self.records) >= self.settings.iterations:
             raise InputError(OTHER_STATE)
 
     def resumed_start(

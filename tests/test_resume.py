@@ -139,11 +139,15 @@ def test_on_a_device_too_the_resumed_run_is_the_uninterrupted_one():
         assert same(run(job, Engine(StrictDevice()), resume=state), expected)
 
 
-def test_states_of_other_jobs_or_finished_ones_are_refused():
+def test_a_finished_state_gives_the_picture():
+    job = make_job(scales=2)
+    expected, states = states_of(job)
+    assert same(run(job, resume=states[-1]), expected)
+
+
+def test_states_of_other_jobs_are_refused():
     job = make_job()
     _, states = states_of(job)
-    with pytest.raises(InputError, match="belongs to another job, or to a finished one"):
-        run(job, resume=states[-1])
     with pytest.raises(InputError, match="belongs to another job"):
         run(make_job(size=64), resume=states[2])
     with pytest.raises(InputError, match="belongs to another job"):

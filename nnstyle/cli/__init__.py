@@ -1,20 +1,17 @@
 """Arguments -> job -> file. With `nnstyle.cli.progress`, the only module that prints."""
 
 import argparse
-import contextlib
 import dataclasses
 import gc
 import os
-import signal
 import sys
 import tempfile
-import threading
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from ..checkpoint import Record
 from ..engine import Engine, devices
 from ..errors import GpuError, InputError, NotFiniteError
 from ..job import Job, prepare
@@ -22,11 +19,13 @@ from ..notes import heard_by, note
 from ..pictures import pictures_in
 from ..pictures.saving import check_no_input_is_replaced, check_output, free_name, save_image
 from ..settings import Settings
-from ..stylize import Event, Record, Result, engine_for, run
+from ..stylize import Event, Result, engine_for, run
 from ..version import __version__
 from .arguments import SAMPLE_SETTINGS, make_parser
+from .checkpoints import Checkpoints
 from .process import run_as_process
 from .progress import Progress, say
+from .signals import exit_status, no_interruption, signals_end_the_work
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 OWN_PICTURES = """\
@@ -52,22 +51,23 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 2 for bad options or input or a run that failed, 130 after Ctrl-C.
+        The exit status: 0, 2 for bad options or input or a run that failed, 128 + the number of the signal
+        that ended the work: 130 after Ctrl-C.
     """
     try:
         arguments = make_parser().parse_args(argv)
     except SystemExit as end:  # --help, --version or bad options: all is said
         return int(end.code or 0)
     try:
-        with heard_by(ignore if arguments.quiet else show_note):
+        with signals_end_the_work(), heard_by(ignore if arguments.quiet else show_note):
             return paint(arguments)
     except (InputError, GpuError) as error:
         complain(error)
     except MemoryError:
         complain(NO_MEMORY)
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
+    except KeyboardInterrupt as error:
+        complain(str(error) or "interrupted")
+        return exit_status(error)
     return 2
 
 
@@ -85,17 +85,23 @@ def paint(arguments: argparse.Namespace) -> int:
         arguments.content, arguments.style, arguments.weights, settings, progress=not arguments.quiet
     )
     check_no_input_is_replaced(arguments.output, [job.weights.path])  # a known network's, in the cache
+    checkpoints = Checkpoints(arguments, job)
     engine = engine_for(job, device, arguments.threads, arguments.low_memory)
     try:
-        with Progress(job, arguments.quiet) as progress:
+        with Progress(job, arguments.quiet, checkpoints.resumed_at) as progress:
 
             def on_iteration(event: Event) -> None:
                 progress.update(event.record)
+                checkpoints.update(event)
 
-            result = run(job, engine, on_iteration)
+            result = run(job, engine, on_iteration, checkpoints.state)
     except (KeyboardInterrupt, NotFiniteError, MemoryError, GpuError) as error:
-        return give_up(error, arguments, job, device.name)
-    finish(result, arguments, job, device.name, is_sample)
+        return give_up(error, arguments, job, device.name, checkpoints)
+    try:
+        finish(result, arguments, job, device.name, is_sample)
+    except InputError as error:  # there is a second try
+        raise InputError(f"{error}{checkpoints.advice()}") from None
+    checkpoints.remove()
     return 0
 
 
@@ -143,7 +149,9 @@ def own_command() -> str:
     return f"{python.relative_to(Path.cwd()) if inside else python} -m nnstyle"
 
 
-def give_up(error: BaseException, arguments: argparse.Namespace, job: Job, device: str) -> int:
+def give_up(
+    error: BaseException, arguments: argparse.Namespace, job: Job, device: str, checkpoints: Checkpoints
+) -> int:
     """Save the best picture so far, if there is one, without replacing anything."""
     result = getattr(error, "result", None)
     if result is None:
@@ -151,8 +159,8 @@ def give_up(error: BaseException, arguments: argparse.Namespace, job: Job, devic
             raise InputError(f"{error}: lower the weights")
         if not isinstance(error, KeyboardInterrupt):
             raise error
-        complain("interrupted before the first iteration: nothing was written")
-        return 130
+        complain(f"{str(error) or 'interrupted'} before the first iteration: nothing was written")
+        return exit_status(error)
     free_memory(error)
     record = result.losses[-1]
     made_with = describe(job, result.settings, device)
@@ -160,8 +168,11 @@ def give_up(error: BaseException, arguments: argparse.Namespace, job: Job, devic
     why = NO_MEMORY if isinstance(error, MemoryError) else str(error) or "interrupted"
     if record.size < job.settings.size:
         why += f" at a scale of {record.size} px"
-    complain(f"{why}; the best picture so far is saved: {message}")
-    return 130 if isinstance(error, KeyboardInterrupt) else 2
+    if isinstance(error, KeyboardInterrupt):
+        with no_interruption():
+            checkpoints.write_last()
+    complain(f"{why}; the best picture so far is saved: {message}{checkpoints.advice()}")
+    return exit_status(error) if isinstance(error, KeyboardInterrupt) else 2
 
 
 def describe(job: Job, settings: Settings, device: str) -> dict:
@@ -220,22 +231,6 @@ def free_memory(error: BaseException | None) -> None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__
     gc.collect()
-
-
-@contextlib.contextmanager
-def no_interruption() -> Iterator[None]:
-    """A second Ctrl-C, while the picture is being written, must not cost it.
-
-    Signals reach the main thread only; in others there is nothing to do.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def complain(message: object) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 from typing import Any, NoReturn
 
 from ..pictures.saving import FORMATS
@@ -14,8 +15,8 @@ Paint a photograph in the style of a painting, as in "A Neural Algorithm of Arti
 the style of a sample painting, small enough to be done within a minute."""
 EPILOG = """\
 The output file is written whole or not at all, and an existing one is replaced only by a
-finished picture. Ctrl-C saves the best picture so far: as OUT or, where OUT exists, beside it
-as OUT-unfinished. Bad input ends with one line and exit status 2."""
+finished picture. Ctrl-C, SIGTERM and SIGHUP save the best picture so far: as OUT or, where OUT
+exists, beside it as OUT-unfinished. Bad input ends with one line and exit status 2."""
 # The sample pictures' own defaults: done within a minute on two slow cores.
 SAMPLE_SETTINGS = {"size": 512, "iterations": 150}
 
@@ -93,7 +94,25 @@ def add_files(parser: Parser) -> None:
         action=argparse.BooleanOptionalAction,
         help="use less memory and about twice the time (default: only where memory is short)",
     )
+    add(
+        "--checkpoint",
+        type=seconds,
+        default=60,
+        metavar="SECONDS",
+        help="keep the state of the work beside OUT, as OUT.nnstyle, and write it anew every so many seconds,"
+        " or less often if that takes long; it is removed when the picture is there; 0: never"
+        " (default: %(default)s)",
+    )
+    add("--resume", action="store_true", help="go on from OUT.nnstyle, if an earlier run has left it")
     add("--version", action="version", version=f"nnstyle {__version__}")
+
+
+def seconds(text: str) -> float:
+    """A finite number of seconds, not negative."""
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError
+    return value
 
 
 def add_setting(group: Any, field: dataclasses.Field) -> None:

@@ -8,9 +8,9 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from ..checkpoint import Record
 from ..job import Job
 from ..settings import Settings
-from ..stylize import Record
 
 LINES = 10  # and one for the first iteration, where there is no terminal
 
@@ -29,9 +29,11 @@ class Progress:
     job : Job
     quiet : bool
         Show nothing.
+    done : int
+        Iterations of an earlier run, from which this one goes on.
     """
 
-    def __init__(self, job: Job, quiet: bool):
+    def __init__(self, job: Job, quiet: bool, done: int = 0):
         settings = self.settings = job.settings
         self.time_left = TimeLeft(settings, *job.content.shape[:2])
         self.in_terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -41,6 +43,7 @@ class Progress:
         layout = "{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} {desc}"
         self.bar = tqdm(
             total=settings.iterations,
+            initial=done,
             bar_format=layout,
             dynamic_ncols=True,
             disable=quiet or not self.in_terminal,

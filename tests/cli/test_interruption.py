@@ -100,7 +100,7 @@ def test_ctrl_c_at_any_other_moment_takes_one_line(folder, monkeypatch, capsys, 
 def run_that_fails(failure):
     """A `run` that does two iterations and then fails."""
 
-    def run(job, engine, callback):
+    def run(job, engine, callback, resume):
         records = []
         for iteration, loss in ((1, 9.0), (2, 8.0)):
             records.append(Record(iteration, 56, loss, {"content": loss}, 1.0))

@@ -24,6 +24,8 @@ OTHERS = {
     "device",
     "threads",
     "low_memory",
+    "checkpoint",
+    "resume",
     "version",
     "weights",
 }
@@ -119,7 +121,7 @@ def test_the_help_promises_what_happens_to_files(help_text):
     for words in (
         "written whole or not at all",
         "replaced only by a finished picture",
-        "Ctrl-C saves the best picture so far",
+        "Ctrl-C, SIGTERM and SIGHUP save the best picture so far",
     ):
         assert words in text
 

@@ -1,0 +1,175 @@
+"""The file that keeps a run's state: the same bits come back, and nothing else is accepted."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from nnstyle import InputError, load_checkpoint, prepare, run, save_checkpoint
+from nnstyle.checkpoint import KEY, MOST_HEADER, checkpoint_path, summarize_checkpoint
+from tests.support.pictures import noise
+from tests.support.tiny import tiny_weights
+
+CONTENT, STYLE = noise(48, 40), noise(40, 48, seed=1)
+
+
+def make_job(**settings):
+    how = {"size": 48, "iterations": 4, "border": 0, "optimizer": "lbfgs-nnstyle"}
+    return prepare(CONTENT, STYLE, tiny_weights(), **how | settings)
+
+
+def state_after(job, iterations):
+    states = []
+    run(job, callback=lambda event: states.append(event.state()) or len(states) == iterations)
+    return states[-1]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A job, its state after three iterations, and the file that has it."""
+    job = make_job()
+    state = state_after(job, 3)
+    save_checkpoint(tmp_path / "x.png.nnstyle", job, state)
+    return job, state, tmp_path / "x.png.nnstyle"
+
+
+def rewritten(path, change):
+    """Change a checkpoint: ``change(header, summary, data)`` returns the new data."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header, data = json.loads(content[8 : 8 + length]), bytearray(content[8 + length :])
+    summary = json.loads(header["__metadata__"][KEY])
+    data = change(header, summary, data) or data
+    if KEY in header["__metadata__"]:
+        header["__metadata__"][KEY] = json.dumps(summary)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def test_the_same_state_comes_back(stored):
+    job, state, path = stored
+    loaded = load_checkpoint(path, job)
+    assert (loaded.job, loaded.scale, loaded.records) == (state.job, state.scale, state.records)
+    np.testing.assert_array_equal(loaded.image, state.image)
+    assert len(loaded.history) == len(state.history) == 3
+    for ours, theirs in zip(loaded.history, state.history):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_run_that_goes_on_from_it_is_the_uninterrupted_one(stored):
+    job, _, path = stored
+    np.testing.assert_array_equal(run(job, resume=load_checkpoint(path, job)).image, run(job).image)
+
+
+def test_without_history_it_would_not_be(stored):
+    """The twin that must fail."""
+    job, _, path = stored
+    rewritten(path, lambda header, summary, data: summary.update(steps=0))
+    assert not np.array_equal(run(job, resume=load_checkpoint(path, job)).image, run(job).image)
+
+
+def test_scipy_has_no_history(tmp_path):
+    job = make_job(optimizer="lbfgs")
+    save_checkpoint(tmp_path / "x", job, state_after(job, 2))
+    state = load_checkpoint(tmp_path / "x", job)
+    assert state.history is None and len(run(job, resume=state).losses) == 4
+
+
+def test_a_checkpoint_of_the_last_iteration_gives_the_picture(tmp_path):
+    job = make_job(scales=1)
+    save_checkpoint(tmp_path / "x", job, state_after(job, 4))
+    result = run(job, resume=load_checkpoint(tmp_path / "x", job))
+    np.testing.assert_array_equal(result.image, run(job).image)
+    assert result.reason == "all iterations done" and len(result.losses) == 4
+
+
+def test_any_library_reads_it(stored):
+    from safetensors.numpy import load_file
+
+    _, state, path = stored
+    arrays = load_file(path)
+    assert set(arrays) == {"image", "s0", "s1", "s2", "y0", "y1", "y2"}
+    np.testing.assert_array_equal(arrays["image"], state.image)
+
+
+def test_another_job_is_refused_with_what_differs(stored):
+    _, _, path = stored
+    with pytest.raises(InputError, match=r"another job: size was 48, is 40; beta was .*, is"):
+        load_checkpoint(path, make_job(size=40))
+    with pytest.raises(InputError, match=r"another job: iterations was 4, is 5$"):
+        load_checkpoint(path, make_job(iterations=5))
+    other = prepare(STYLE, STYLE, tiny_weights(), size=48, iterations=4, border=0, optimizer="lbfgs-nnstyle")
+    with pytest.raises(InputError, match="another job: another content"):
+        load_checkpoint(path, other)
+
+
+def test_it_says_what_it_is_without_a_job(stored):
+    job, state, path = stored
+    summary = summarize_checkpoint(path)
+    assert summary.job == json.loads(json.dumps(job.describe()))
+    assert (summary.scale, summary.records) == (0, state.records)
+
+
+CHANGES = {
+    "an array is missing": lambda header, summary, data: header.pop("s1") and None,
+    "an array has another shape": lambda header, summary, data: header["s1"].update(shape=[40, 48, 3]),
+    "an array has another type": lambda header, summary, data: header["s1"].update(dtype="I32"),
+    "it is cut off": lambda header, summary, data: data[:-100],
+    "a number is NaN": lambda header, summary, data: np.frombuffer(data, "<f4").__setitem__(7, np.nan),
+    "more steps than there are": lambda header, summary, data: summary.update(steps=1 << 40),
+    "steps are a text": lambda header, summary, data: summary.update(steps="x"),
+    "no such scale": lambda header, summary, data: summary.update(scale=1e400),
+    "records are missing": lambda header, summary, data: summary.update(records=None),
+    "a record is short": lambda header, summary, data: summary["records"][1].pop() and None,
+    "a record is not finite": lambda header, summary, data: summary["records"][1].__setitem__(2, np.nan),
+    "records are out of order": lambda header, summary, data: summary["records"].reverse(),
+    "the job is a number": lambda header, summary, data: summary.update(job=3),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_damaged_ones_are_refused(stored, what):
+    job, _, path = stored
+    rewritten(path, CHANGES[what])
+    with pytest.raises(InputError, match=r"x\.png\.nnstyle is damaged, or none: delete it"):
+        load_checkpoint(path, job)
+
+
+def test_a_scale_that_the_job_lacks_is_refused_by_the_run(stored):
+    job, _, path = stored
+    rewritten(path, lambda header, summary, data: summary.update(scale=5))
+    with pytest.raises(InputError, match="another job"):
+        run(job, resume=load_checkpoint(path, job))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"text that is no checkpoint at all",
+        (MOST_HEADER + 1).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"{}",
+        (100_008).to_bytes(8, "little") + b'{"a":' + b"[" * 100_000 + b"   ",
+    ],
+)
+def test_other_files_are_refused(tmp_path, content):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(InputError, match="the checkpoint .*x"):
+        summarize_checkpoint(tmp_path / "x")
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "missing", "."):
+        with pytest.raises(InputError, match="there is no such file"):
+            summarize_checkpoint(tmp_path / name)
+
+
+def test_its_name_fits_into_a_folder(tmp_path):
+    assert checkpoint_path("out/x.png").as_posix() == "out/x.png.nnstyle"
+    longest = tmp_path / ("ü" * 125 + "x.png")
+    assert len(os.fsencode(longest.name)) == 255
+    path = checkpoint_path(longest)
+    path.touch()
+    assert path.parent == tmp_path and path != checkpoint_path(longest.with_suffix(".jpg"))
