@@ -13,13 +13,12 @@ import numpy as np
 import safetensors
 
 from .errors import InputError
+from .files import LONGEST_NAME, is_regular, whole_file
 from .job import Job
-from .pictures.saving import whole_file
 
 # What distinguishes our files: the key of their metadata.
 KEY = "nnstyle checkpoint"
 MOST_HEADER = 1 << 24  # bytes: some 50,000 records
-LONGEST_NAME = 255  # bytes, in all usual file systems
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def save_checkpoint(path: str | os.PathLike, job: Job, state: State) -> None:
         header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": (begin, end)}
     text = json.dumps(header).encode()
     # The library's own writer would copy all arrays twice, in memory that may be short.
-    with whole_file(path) as part, open(part, "wb") as file:
+    with whole_file(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for array in arrays.values():
             file.write(np.ascontiguousarray(array, "<f4").data)
@@ -180,8 +179,8 @@ def load_checkpoint(path: str | os.PathLike, job: Job) -> State:
 def open_checkpoint(path: str | os.PathLike) -> Iterator[tuple[Any, dict]]:
     """A checkpoint's file, open, and what its header says; every complaint names the file."""
     try:
-        if not os.path.isfile(path):
-            raise InputError("there is no such file")
+        if not is_regular(path):
+            raise InputError("it is not a file")
         with open(path, "rb") as start:
             if int.from_bytes(start.read(8), "little") > MOST_HEADER:
                 raise InputError("it is no checkpoint of nnstyle")

@@ -35,15 +35,14 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 import nnstyle
 from nnstyle import InputError, Settings
 from nnstyle.cli import arguments as options
+from nnstyle.files import check_writable, whole_file
 from nnstyle.pictures import (
     FORMATS,
     check_no_input_is_replaced,
     check_output,
-    check_writable,
     fit,
     load_image,
     resize,
-    whole_file,
 )
 from weights.measures import ms_ssim, texture_distance
 
@@ -290,8 +289,8 @@ def paint_blind(chosen, candidates):
             raise InputError(f"{path} is there already: name another, or remove it first")
         check_writable(path)
     key = {name: {letter: one.label for letter, one in these.items()} for name, these in letters.items()}
-    with whole_file(chosen.blind) as part:
-        part.write_text(json.dumps(key, indent=2) + "\n")
+    with whole_file(chosen.blind) as file:
+        file.write(f"{json.dumps(key, indent=2)}\n".encode())
     print(chosen.blind)
     for path, pair in zip(outputs, chosen.pairs, strict=True):
         these = letters[pair_name(pair)]
@@ -301,8 +300,8 @@ def paint_blind(chosen, candidates):
 
 def save_sheet(sheet, path):
     """Write a sheet, whole or not at all, and print its name."""
-    with whole_file(path) as part:
-        sheet.save(part, FORMATS[Path(path).suffix.lower()], quality=90)
+    with whole_file(path) as file:
+        sheet.save(file, FORMATS[Path(path).suffix.lower()], quality=90)
     print(path)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from nnstyle.pictures import whole_file
+from nnstyle.files import whole_file
 
 SIZE = 64  # px
 
@@ -44,7 +44,7 @@ def load(folder, cache):
         data[name] = np.stack([decode(path) for path in tqdm(paths, f"decoding {name}", disable=None)])
         data[f"{name}_classes"] = np.array(classes)
     cache.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(cache) as part, open(part, "wb") as file:
+    with whole_file(cache) as file:
         np.savez(file, **data)
     return data
 

@@ -18,7 +18,7 @@ except ImportError:
 from tqdm import tqdm
 
 from nnstyle.cli.arguments import Parser
-from nnstyle.pictures import whole_file
+from nnstyle.files import whole_file
 
 from .classifier import WIDTHS, Classifier, distort
 from .pocket_file import FILE, write_card, write_network
@@ -155,8 +155,8 @@ class Training:
     def save(self):
         """Keep everything: whole, or as it was before."""
         states = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "rates")}
-        with whole_file(self.arguments.output / CHECKPOINT) as part:
-            torch.save(states | {"epoch": self.epoch, "recipe": self.recipe()}, part)
+        with whole_file(self.arguments.output / CHECKPOINT) as file:
+            torch.save(states | {"epoch": self.epoch, "recipe": self.recipe()}, file)
 
     def resume(self):
         """Go on from what `save` kept, if it is there."""

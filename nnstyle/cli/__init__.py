@@ -1,6 +1,7 @@
 """Arguments -> job -> file. With `nnstyle.cli.progress`, the only module that prints."""
 
 import argparse
+import contextlib
 import dataclasses
 import gc
 import os
@@ -17,7 +18,7 @@ from ..errors import GpuError, InputError, NotFiniteError
 from ..job import Job, prepare
 from ..notes import heard_by, note
 from ..pictures import pictures_in
-from ..pictures.saving import check_no_input_is_replaced, check_output, free_name, save_image
+from ..pictures.saving import check_no_input_is_replaced, check_output, save_image
 from ..settings import Settings
 from ..stylize import Event, Result, engine_for, run
 from ..version import __version__
@@ -164,7 +165,7 @@ def give_up(
     free_memory(error)
     record = result.losses[-1]
     made_with = describe(job, result.settings, device)
-    message = save(result.image, free_name(arguments.output), [record], made_with)
+    message = save(result.image, arguments.output, [record], made_with, replace=False)
     why = NO_MEMORY if isinstance(error, MemoryError) else str(error) or "interrupted"
     if record.size < job.settings.size:
         why += f" at a scale of {record.size} px"
@@ -181,45 +182,58 @@ def describe(job: Job, settings: Settings, device: str) -> dict:
     return job.describe(settings) | {"preprocessing_reason": reason, "device": device, "nnstyle": __version__}
 
 
-def save(image: np.ndarray, path: str | Path, last_record: list[Record], made_with: dict) -> str:
+def save(
+    image: np.ndarray, path: str | Path, last_record: list[Record], made_with: dict, replace: bool = True
+) -> str:
     """Write the picture with everything that made it inside; return a line about it."""
     height, width = image.shape[:2]
-    message = f"{path}: {width} x {height} px"
+    message = f"{width} x {height} px"
     for record in last_record:  # none, if there was nothing to improve
         message += f" after {record.iteration} iterations in {record.seconds:.0f} s, loss {record.total:.4g}"
         # Without the seconds: the same picture is the same file.
         losses = {"iteration": record.iteration, "size": record.size, "total": record.total} | record.losses
         made_with = made_with | {"losses": losses}
-    write(image, path, made_with)
-    return message
+    return f"{write(image, path, made_with, replace)}: {message}"
 
 
-def write(image: np.ndarray, path: str | Path, made_with: dict) -> None:
-    """Write the picture; if that fails, write it into the folder for temporary files."""
+def write(image: np.ndarray, path: str | Path, made_with: dict, replace: bool = True) -> Path:
+    """Write the picture and return where it is; if that fails, write it elsewhere and raise InputError."""
     with no_interruption():
-        obstacle = try_to_write(image, path, made_with)
-        if obstacle is None:
-            return
+        written, obstacle = try_to_write(image, path, made_with, replace)
+        if written:
+            return written
         complaint = f"{path} cannot be written ({obstacle})"
-        refuge = free_name(Path(tempfile.gettempdir()) / Path(path).name)
-        if try_to_write(image, refuge, made_with) is not None:
-            raise InputError(f"{complaint}, nor can {refuge}")
-        raise InputError(f"{complaint}: the picture is in {refuge}")
+        refuges = [folder / Path(path).name for folder in other_folders()]
+        for refuge in refuges:
+            written, _ = try_to_write(image, refuge, made_with, replace=False)
+            if written:
+                raise InputError(f"{complaint}: the picture is in {written}")
+        raise InputError(f"{complaint}, nor can {' or '.join(map(str, refuges)) or 'any other file'}")
 
 
-def try_to_write(image: np.ndarray, path: str | Path, made_with: dict) -> str | None:
-    """Write the picture, plainly if memory is short; return why that cannot be done, or None if it is done."""
+def other_folders() -> list[Path]:
+    """Where a picture may go whose own folder is full or gone."""
+    folders = []
+    for find in (tempfile.gettempdir, Path.home, Path.cwd):
+        with contextlib.suppress(OSError, RuntimeError):  # none can be used, there is none, it is gone
+            folders.append(Path(find()))
+    return folders
+
+
+def try_to_write(
+    image: np.ndarray, path: str | Path, made_with: dict, replace: bool
+) -> tuple[Path | None, str]:
+    """Write the picture, plainly if memory is short; return where it is, or None and why that cannot be."""
     try:
         try:
-            save_image(image, path, made_with)
+            return save_image(image, path, made_with, replace=replace), ""
         except MemoryError as error:
             free_memory(error)
-            save_image(image, path, made_with, plain=True)
+            return save_image(image, path, made_with, plain=True, replace=replace), ""
     except MemoryError:
-        return "there is not enough memory"
+        return None, "there is not enough memory"
     except OSError as error:
-        return error.strerror or str(error)
-    return None
+        return None, error.strerror or str(error)
 
 
 def free_memory(error: BaseException | None) -> None:

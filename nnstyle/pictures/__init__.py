@@ -12,10 +12,7 @@ from .saving import (
     FORMATS,
     check_no_input_is_replaced,
     check_output,
-    check_writable,
-    free_name,
     save_image,
-    whole_file,
 )
 
 __all__ = [
@@ -26,11 +23,9 @@ __all__ = [
     "Source",
     "check_no_input_is_replaced",
     "check_output",
-    "check_writable",
     "deprocess",
     "enlarge",
     "fit",
-    "free_name",
     "load_image",
     "pictures_in",
     "pixel_range",
@@ -38,5 +33,4 @@ __all__ = [
     "recolour",
     "resize",
     "save_image",
-    "whole_file",
 ]

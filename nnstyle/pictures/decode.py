@@ -1,6 +1,7 @@
 """Loading a picture from a file, a PIL image or an array."""
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
+from ..files import is_regular
 from .colour import to_rgb
 from .memory import is_lack_of_memory
 
@@ -41,6 +43,28 @@ RASTER_FORMATS = (
 )
 # Read as well where somebody has registered a plugin: pillow-heif or pillow-jxl-plugin.
 PLUGIN_FORMATS = ("HEIF", "JXL")
+
+# A few bytes may claim to be millions of pixels. In a picture of one colour, a byte of
+# a JPEG is 64 of them, of a PNG 320.
+ALWAYS_READ = 30_000_000  # pixels: some 400 MB while it is being read
+MOST_PER_BYTE = 1000
+# A progressive JPEG is decoded anew for each of its scans. There are some 10 in a photograph.
+MOST_SCANNED = 10_000_000_000  # pixels times scans: within half a minute
+TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of a TIFF
+
+
+class FileWithin(io.BufferedReader):
+    """A file of which no more is read at once than there is.
+
+    Python asks for all the memory first, and a damaged file may say that its next part has 4 GB.
+    """
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self.size = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(-1 if size is None else min(size, self.size))
 
 
 def load_image(source: Source) -> np.ndarray:
@@ -75,17 +99,57 @@ def load_image(source: Source) -> np.ndarray:
 def load_file(path: Path) -> np.ndarray:
     """`load_image` for a path."""
     try:
+        if not is_regular(path):
+            raise InputError(f"{path} is a folder, a pipe or a device, not a picture")
         # Opened here, not by Pillow: when it knows a file's name, it maps uncompressed grey TIFFs
         # into memory, and scrambles those whose orientation swaps width and height.
-        file = open(path, "rb")
-    except (FileNotFoundError, ValueError):  # ValueError: a name with a zero byte in it
+        file = FileWithin(open(path, "rb", buffering=0))
+    except InputError:
+        raise
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in its name
         raise InputError(f"{path} does not exist") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not a picture") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     with file, complaints_about(path), Image.open(file, formats=readable_formats()) as image:
+        check_density(image, file.size)
+        check_scans(image, file)
         return np.array(to_rgb(image))
+
+
+def check_density(image: Image.Image, size: int) -> None:
+    """Raise InputError for a picture that would take much memory and has nearly nothing in its file.
+
+    Parameters
+    ----------
+    image : PIL image, not decoded yet
+    size : int
+        Of its file, bytes.
+    """
+    pixels = pixels_decoded(image)
+    if pixels > ALWAYS_READ and pixels > MOST_PER_BYTE * size:
+        raise InputError(
+            f"a file of {size} bytes claims to be a picture of {pixels // 1_000_000} million pixels: "
+            "save it anew, smaller"
+        )
+
+
+def pixels_decoded(image: Image.Image) -> int:
+    """The number of pixels that a picture has while it is decoded: a TIFF's whole tiles."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = tags.get(TILE_WIDTH, 0), tags.get(TILE_LENGTH, 0)
+    return max(image.width, width) * max(image.height, height)
+
+
+def check_scans(image: Image.Image, file: FileWithin) -> None:
+    """Raise InputError for a JPEG of so many scans that it would take minutes."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    place = file.tell()
+    file.seek(0)
+    scans = file.read().count(b"\xff\xda")  # some more, where a video follows the picture
+    file.seek(place)
+    if scans * image.width * image.height > MOST_SCANNED:
+        raise InputError(f"it is stored in {scans} scans, which would take minutes: save it anew")
 
 
 def readable_formats() -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """Saving a picture with its settings inside, whole or not at all."""
 
-import contextlib
+import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ..errors import InputError
+from ..files import check_writable, whole_file, write_beside
 from .memory import is_lack_of_memory
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -45,24 +46,6 @@ def format_of(path: str | os.PathLike) -> str:
     return FORMATS[ending]
 
 
-def check_writable(path: str | os.PathLike) -> None:
-    """Raise InputError unless a file can be written to `path`; to be called before the work."""
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder: name a file in it")
-        if not path.parent.is_dir():
-            raise InputError(f"the folder {path.parent} does not exist: create it first")
-        with whole_file(path) as part:
-            part.touch()
-            part.unlink()  # so that nothing replaces `path`
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte in it
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{path} cannot be written: {reason}") from None
-
-
 def check_no_input_is_replaced(output: str | os.PathLike, inputs: Iterable[object]) -> None:
     """Raise InputError if writing to `output` would replace one of the inputs.
 
@@ -88,8 +71,12 @@ def is_same_file(a: str | os.PathLike, b: str | os.PathLike) -> bool:
 
 
 def save_image(
-    image: np.ndarray, path: str | os.PathLike, settings: dict[str, Any], plain: bool = False
-) -> None:
+    image: np.ndarray,
+    path: str | os.PathLike,
+    settings: dict[str, Any],
+    plain: bool = False,
+    replace: bool = True,
+) -> Path:
     """Write a picture in the format that its ending names.
 
     Parameters
@@ -100,6 +87,14 @@ def save_image(
         Stored as JSON: in PNG's text chunk "nnstyle", elsewhere as the image description.
     plain : bool
         Spend less memory on making the file small.
+    replace : bool
+        Whether an earlier file of this name is replaced. If not, and there is one, the picture goes
+        beside it: ``x-unfinished.png``.
+
+    Returns
+    -------
+    Path
+        Where it is.
 
     Raises
     ------
@@ -110,8 +105,17 @@ def save_image(
     MemoryError
         If there is not enough memory to encode the picture. Likewise.
     """
+    data = encoded(image, format_of(path), settings, plain)
+    if not replace:
+        return write_beside(path, data)
+    with whole_file(path) as file:
+        file.write(data)
+    return Path(path)
+
+
+def encoded(image: np.ndarray, format: str, settings: dict[str, Any], plain: bool) -> bytes:
+    """The bytes of a picture's file. Pillow, writing to a full disk, might not notice it."""
     picture, text = Image.fromarray(image), json.dumps(settings)
-    format = format_of(path)
     options = dict((PLAIN_OPTIONS if plain else OPTIONS)[format])
     if format == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
@@ -119,36 +123,11 @@ def save_image(
     else:
         options["exif"] = Image.Exif()
         options["exif"][IMAGE_DESCRIPTION] = text
-    with whole_file(path) as part:
-        try:
-            picture.save(part, format, **options)
-        except OSError as error:
-            if is_lack_of_memory(error):
-                raise MemoryError from error
-            raise
-
-
-@contextlib.contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what was written there replaces `path` at the end.
-
-    If the block raises, or writes nothing, `path` stays as it was.
-    """
-    path = Path(os.path.realpath(path))  # a link stays a link
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    memory = io.BytesIO()
     try:
-        yield part
-        if part.exists():
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def free_name(path: str | os.PathLike) -> Path:
-    """A name near `path` that no file has yet, for a picture that was not finished."""
-    path = Path(path)
-    candidate, number = path, 1
-    while candidate.exists():
-        ending = "-unfinished" if number == 1 else f"-unfinished-{number}"
-        candidate, number = path.with_name(path.stem + ending + path.suffix), number + 1
-    return candidate
+        picture.save(memory, format, **options)
+    except OSError as error:
+        if is_lack_of_memory(error):
+            raise MemoryError from error
+        raise
+    return memory.getvalue()

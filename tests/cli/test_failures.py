@@ -1,6 +1,8 @@
 """Memory that ends and a GPU that fails in the middle of a run: the best picture so far is saved."""
 
+import errno
 import itertools
+import os
 import re
 import weakref
 from pathlib import Path
@@ -90,16 +92,16 @@ def test_the_end_of_memory_costs_no_picture(folder, cupy, fail_after, monkeypatc
 def save_fails(folder, cupy, monkeypatch):
     """A function: the first so many calls of `save_image` end for want of memory."""
     (folder / "refuge").mkdir()
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(folder / "refuge"))
+    monkeypatch.setattr("nnstyle.cli.other_folders", lambda: [folder / "refuge"])
     tried = []
 
     def patch(times, before=lambda: None):
-        def call(image, path, settings, plain=False):
+        def call(image, path, settings, plain=False, replace=True):
             tried.append((Path(path).name, plain))
             before()
             if len(tried) <= times:
                 raise MemoryError
-            save_image(image, path, settings, plain)
+            return save_image(image, path, settings, plain, replace)
 
         monkeypatch.setattr("nnstyle.cli.save_image", call)
         return tried
@@ -213,3 +215,50 @@ def test_an_error_of_the_program_is_not_hidden(folder, cupy, fail_after):
     with pytest.raises(RuntimeError, match="a mistake") as caught:
         paint("--device", "cpu")
     assert not isinstance(caught.value, nnstyle.GpuError)
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif"])
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="asks Linux for a file's name")
+def test_a_full_disk_costs_no_picture(folder, cupy, monkeypatch, capsys, ending):
+    """The output's folder is full; the picture goes to the first other one that is not."""
+    (folder / "out").mkdir()
+    output = folder / "out" / f"x{ending}"
+    output.write_bytes(b"old")
+    (folder / "home").mkdir()
+    monkeypatch.setattr("tempfile.gettempdir", no_folder_for_temporary_files)
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    sync = os.fsync
+
+    def full(descriptor):
+        if Path(os.readlink(f"/proc/self/fd/{descriptor}")).parent == folder / "out":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert paint("--device", "cpu", "--border", "0", "--iterations", "2", "-o", str(output)) == 2
+    stderr = capsys.readouterr().err
+    assert stderr == (
+        f"nnstyle: {output} cannot be written (No space left on device):"
+        f" the picture is in {folder / 'home' / output.name}\n"
+    )
+    assert files(folder / "out") == {output.name: b"old"}
+    with Image.open(folder / "home" / output.name) as image:
+        image.load()
+
+
+def no_folder_for_temporary_files():
+    raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+
+def test_where_nothing_can_be_written_one_line_says_so(folder, cupy, monkeypatch, capsys, unwritable_folder):
+    def gone(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.gettempdir", no_folder_for_temporary_files)
+    monkeypatch.setenv("HOME", str(unwritable_folder))
+    monkeypatch.setattr(os, "replace", gone)
+    monkeypatch.setattr(os, "link", gone)
+    assert paint("--device", "cpu", "--border", "0", "--iterations", "2") == 2
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("nnstyle: stylized.png cannot be written (Read-only file system), nor can ")
+    assert stderr.count("\n") == 1 and new_files(folder) == []

@@ -1,6 +1,5 @@
 """Ctrl-C and a loss that becomes NaN cost no picture: neither the new nor the old one."""
 
-import os
 import re
 import signal
 
@@ -69,12 +68,12 @@ def test_ctrl_c_leaves_an_existing_output_alone(folder):
 
 
 def test_ctrl_c_before_the_first_iteration_writes_nothing(folder):
-    (folder / "content.png").unlink()
-    os.mkfifo(folder / "content.png")  # which holds the process up in the midst of loading
-    with start(folder, *LONG) as process:
-        with open(folder / "content.png", "wb"):  # waits until the process has opened it, too
-            process.send_signal(signal.SIGINT)
-        # Closed by now: a signal in the instant before the process began to read must not wait for ever.
+    noise_with_alpha = np.dstack([noise(400, 560), np.full((400, 560), 200, np.uint8)])
+    Image.fromarray(noise_with_alpha).save(folder / "content.png")
+    slow = ["content.png", "style.png", "--size", "1500", "--scales", "1"]
+    with start(folder, *slow) as process:
+        assert "transparent" in process.stderr.readline()  # the picture is being read
+        process.send_signal(signal.SIGINT)
         lines = process.stderr.read().splitlines()
     assert process.returncode == 130
     assert len(lines) == 1 and lines[0].startswith("nnstyle: interrupted")

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from nnstyle import InputError
 from nnstyle.pictures import load_image
+from nnstyle.pictures.decode import check_density
 from nnstyle.pictures.memory import PILLOW_SAYS
 from tests.support.pictures import bomb, noise, turned
 
@@ -195,3 +197,26 @@ def test_a_damaged_pil_image_is_refused_like_a_file():
         pytest.raises(InputError, match="may be damaged"),
     ):
         load_image(image)
+
+
+def test_the_limit_is_a_thousand_pixels_for_a_byte_of_a_large_picture():
+    blank = Image.new("L", (4, 4))
+    blank._size = (7000, 5000)
+    check_density(blank, 35_000)
+    with pytest.raises(InputError, match="a file of 34999 bytes claims .* of 35 million pixels"):
+        check_density(blank, 34_999)
+    blank._size = (5000, 5000)  # small enough in any case
+    check_density(blank, 100)
+
+
+def test_a_few_bytes_that_claim_to_be_a_large_picture_are_refused(tmp_path):
+    Image.new("1", (8000, 5000)).save(tmp_path / "x.tif", compression="group4")
+    with pytest.raises(InputError, match=r"x\.tif: a file of .* claims to be a picture of 40 million pixels"):
+        load_image(tmp_path / "x.tif")
+
+
+def test_what_is_no_file_is_no_picture(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", tmp_path, "/dev/zero"):
+        with pytest.raises(InputError, match="is a folder, a pipe or a device, not a picture"):
+            load_image(path)

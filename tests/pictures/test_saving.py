@@ -2,14 +2,13 @@
 
 import errno
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from nnstyle import InputError
-from nnstyle.pictures import FORMATS, check_no_input_is_replaced, check_output, free_name, save_image
+from nnstyle.pictures import FORMATS, check_no_input_is_replaced, check_output, save_image
 from tests.support.pictures import noise, stored_settings
 
 EXACT = [ending for ending in FORMATS if ending not in (".jpg", ".jpeg")]
@@ -69,8 +68,8 @@ def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
 )
 @pytest.mark.parametrize("old", [b"old", None])
 def test_a_writer_that_fails_midway_leaves_things_as_they_were(tmp_path, monkeypatch, failure, old):
-    def failing_save(image, path, *_, **__):
-        Path(path).write_bytes(b"half a picture")
+    def failing_save(image, file, *_, **__):
+        file.write(b"half a picture")
         raise failure
 
     monkeypatch.setattr(Image.Image, "save", failing_save)
@@ -81,20 +80,12 @@ def test_a_writer_that_fails_midway_leaves_things_as_they_were(tmp_path, monkeyp
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({"x.png": old} if old else {})
 
 
-def test_a_free_name_is_the_name_itself_where_it_is_free(tmp_path):
-    assert free_name(tmp_path / "x.png") == tmp_path / "x.png"
-
-
-def test_a_taken_name_gets_an_ending_and_then_numbers(tmp_path):
-    wanted = str(tmp_path / "my.picture.png")
-    for name in (
-        "my.picture.png",
-        "my.picture-unfinished.png",
-        "my.picture-unfinished-2.png",
-        "my.picture-unfinished-3.png",
-    ):
-        assert free_name(wanted).name == name
-        free_name(wanted).touch()
+def test_beside_an_earlier_picture_a_name_is_found(tmp_path):
+    names = ["my.picture.png", "my.picture-unfinished.png", "my.picture-unfinished-2.png"]
+    for name in names:
+        path = save_image(noise(8, 8), tmp_path / "my.picture.png", SETTINGS, replace=False)
+        assert path == tmp_path / name and stored_settings(path) == SETTINGS
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +122,6 @@ def test_the_check_leaves_everything_as_it_was(tmp_path, old):
         (tmp_path / "x.png").write_bytes(old)
     check_output(tmp_path / "x.png")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({"x.png": old} if old else {})
-
-
-def test_what_a_killed_run_left_behind_does_not_stop_the_next(tmp_path):
-    (tmp_path / f".x.png.{os.getpid()}.part").write_bytes(b"half a picture")
-    check_output(tmp_path / "x.png")
-    save_image(noise(40, 56), tmp_path / "x.png", SETTINGS)
-    assert os.listdir(tmp_path) == ["x.png"]
 
 
 def test_a_link_stays_a_link(tmp_path):

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from ...errors import InputError
+from ...files import whole_file
 from ...network import POOLINGS
-from ...pictures.saving import whole_file
 from .contents import PREPROCESSING, Contents, StoredArray, keras_group, text
 from .naming import find_layers, is_layer
 
@@ -176,7 +176,7 @@ def write_hdf5(path: str | os.PathLike, weights: "Weights", dtype: type = np.flo
     InputError
         If a number is too large for its type.
     """
-    with whole_file(path) as part, h5py.File(part, "w") as file:
+    with whole_file(path) as whole, h5py.File(whole, "w") as file:
         for layer, (kernel, bias) in weights.items():
             group = keras_group(layer)
             with np.errstate(over="ignore"):  # looked for below
