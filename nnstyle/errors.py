@@ -19,3 +19,12 @@ class GpuError(RuntimeError):
 def in_one_line(error: BaseException) -> str:
     """What went wrong, without line ends, and not all of a long story."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: the start of what Python prints of it, in one line."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # another's type may raise anything, and so does an int of 5000 digits
+        text = f"something of type {type(value).__name__}"
+    return " ".join(text.split())[:100]

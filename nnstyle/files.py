@@ -72,6 +72,7 @@ def check_writable(path: str | os.PathLike) -> None:
             raise InputError(f"the folder {path.parent} does not exist: create it first")
         path = Path(os.path.realpath(path))
         path.exists()  # fails if the name is too long
+        permissions(path)
         with new_part(path.parent):
             pass
     except InputError:
@@ -158,11 +159,20 @@ def remove_if_left(part: str) -> None:
 
 
 def permissions(path: Path) -> int | None:
-    """Those of a file that is to be replaced, or None if there is none."""
+    """Those of a file that is to be replaced, or None if there is none.
+
+    Raises
+    ------
+    OSError
+        If it is a pipe or a device, such as ``/dev/null``: root could replace even that.
+    """
     try:
-        return stat.S_IMODE(path.stat().st_mode)
+        mode = path.stat().st_mode
     except OSError:
         return None
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "there is something that is not a file")
+    return stat.S_IMODE(mode)
 
 
 def written(file: BinaryIO) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, shown
 from .network import LAYERS, layers_of
 from .objective import Term, paper_terms, weights_by_name
 from .pictures import load_image, pictures_in, resize
@@ -220,18 +220,20 @@ def check_terms(terms: Iterable[Term]) -> tuple[Term, ...]:
     try:
         terms = tuple(terms)
     except TypeError:
-        raise InputError(f"terms must be a list of terms, not {terms!r:.100}") from None
+        raise InputError(f"terms must be a list of terms, not {shown(terms)}") from None
     for term in terms:
         missing = {"name", "weight", "layer_weight", "layer", "target"} - set(dir(term))
         if missing or not callable(term) or isinstance(term, type):
-            raise InputError(f"{term!r:.100} is no term: derive its class from nnstyle.Term")
+            raise InputError(f"{shown(term)} is no term: derive its class from nnstyle.Term")
         if term.target not in ("content", "style", None):
             raise InputError(
-                f"the target of {term.name!r} must be content, style or None, not {term.target!r}"
+                f"the target of {shown(term.name)} must be content, style or None, not {shown(term.target)}"
             )
         for weight in (term.weight, term.layer_weight):
             if not isinstance(weight, Real) or not math.isfinite(weight):
-                raise InputError(f"the weights of {term.name!r} must be finite numbers, not {weight!r}")
+                raise InputError(
+                    f"the weights of {shown(term.name)} must be finite numbers, not {shown(weight)}"
+                )
     return terms
 
 
@@ -248,7 +250,7 @@ def check_objective(settings: Settings, terms: Sequence[Term]) -> None:
     targets: dict[str, str | None] = {}
     for term in [*paper, *own]:  # their weights differ at the smaller of several scales
         if targets.setdefault(term.name, term.target) != term.target:
-            raise InputError(f"the terms named {term.name!r} must all have the same target")
+            raise InputError(f"the terms named {shown(term.name)} must all have the same target")
 
 
 def check_layers(known: Sequence[str], settings: Settings, terms: Sequence[Term]) -> None:
@@ -263,7 +265,7 @@ def check_layers(known: Sequence[str], settings: Settings, terms: Sequence[Term]
     ]
     for name in (*named, *needed):
         if name not in known:
-            raise InputError(f"layer {name!r} is unknown: this network has {', '.join(known)}")
+            raise InputError(f"layer {shown(name)} is unknown: this network has {', '.join(known)}")
 
 
 def file_name(source: Any) -> str:

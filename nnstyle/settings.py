@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from .errors import InputError
+from .errors import InputError, shown
 from .network import POOLINGS
 from .optimizers import BOUNDED, OPTIMIZERS
 from .pictures import LARGEST, SMALLEST
@@ -24,6 +24,7 @@ POOLING = "max"
 BETA_PER_PIXEL = 4000
 BETA_PER_PIXEL_FROM_NOISE = 30  # for any network: there the photograph has to come through first
 MOST_ITERATIONS = 1_000_000
+MOST_SEED = 2**128 - 1  # what NumPy asks of a good seed
 SMALLEST_SCALE = 115  # px: here conv5_1, which sees 156 px, sees most of the picture
 MOST_STYLE_SCALE = 100
 MOST_BORDER = 512  # px: more than the deepest layer sees
@@ -232,19 +233,21 @@ class Settings:
             if name == "scales" and value is None:
                 continue
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
-                raise InputError(f"{name} must be a whole number, at least {smallest}, not {value!r}")
+                raise InputError(f"{name} must be a whole number, at least {smallest}, not {shown(value)}")
             self._set(name, int(value))  # NumPy's integers do not fit into JSON
         if self.iterations > MOST_ITERATIONS:
             raise InputError(f"iterations must be at most {MOST_ITERATIONS}: no picture needs more")
+        if self.seed > MOST_SEED:
+            raise InputError("seed must be below 2**128")
         if self.size > LARGEST:
-            raise InputError(f"the size must be from {SMALLEST} to {LARGEST} pixels, not {self.size!r:.20}")
+            raise InputError(f"the size must be from {SMALLEST} to {LARGEST} pixels, not {shown(self.size)}")
         if self.border > MOST_BORDER:
             raise InputError(f"border must be at most {MOST_BORDER}: more makes no difference")
         if self.scales is None:
             return
         if self.size >> self.scales - 1 < SMALLEST:
             raise InputError(
-                f"the smallest of {self.scales} scales would have fewer than {SMALLEST} pixels: use fewer"
+                f"the smallest of {shown(self.scales)} scales would have fewer than {SMALLEST} pixels: use fewer"
             )
         if self.iterations < self.scales:
             raise InputError(
@@ -281,10 +284,10 @@ class Settings:
             value = getattr(self, name)
             if not (value is None or isinstance(value, str)) or value not in allowed:
                 known = ", ".join(filter(None, allowed))
-                raise InputError(f"{name} must be one of {known}, not {value!r}")
+                raise InputError(f"{name} must be one of {known}, not {shown(value)}")
         for name in ("rescale", "bounded"):
             if not isinstance(getattr(self, name), bool):
-                raise InputError(f"{name} must be True or False, not {getattr(self, name)!r}")
+                raise InputError(f"{name} must be True or False, not {shown(getattr(self, name))}")
         if self.bounded and self.optimizer not in (None, *BOUNDED):
             raise InputError("bounded pictures need the optimizer lbfgs: the other one knows no bounds")
 
@@ -403,7 +406,7 @@ def layer_tuple(name: str, layers: str | Iterable[str]) -> tuple[str, ...]:
         if not layers or len(set(layers)) < len(layers):
             raise InputError(f"{name} must name at least one layer, and each only once")
     except TypeError:
-        raise InputError(f"{name} must be names of layers, not {layers!r}") from None
+        raise InputError(f"{name} must be names of layers, not {shown(layers)}") from None
     return layers
 
 
@@ -414,7 +417,7 @@ def weight_value(name: str, value: Any) -> float:
             weight = float(value)
             if math.isfinite(weight) and weight >= 0:
                 return weight
-    raise InputError(f"{name} must be a finite number, not negative, not {value!r:.100}")
+    raise InputError(f"{name} must be a finite number, not negative, not {shown(value)}")
 
 
 def weight_tuple(weights: Iterable[float]) -> tuple[float, ...]:
@@ -424,7 +427,7 @@ def weight_tuple(weights: Iterable[float]) -> tuple[float, ...]:
             raise TypeError
         return tuple(float(weight) for weight in weights)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"layer_weights must be numbers, not {weights!r}") from None
+        raise InputError(f"layer_weights must be numbers, not {shown(weights)}") from None
 
 
 def path_text(path: Any) -> str:
@@ -432,7 +435,7 @@ def path_text(path: Any) -> str:
     try:
         return os.fsdecode(path)
     except TypeError:
-        raise InputError(f"rescale_over must be the path of a folder, not {path!r}") from None
+        raise InputError(f"rescale_over must be the path of a folder, not {shown(path)}") from None
 
 
 def _describe_fields() -> str:

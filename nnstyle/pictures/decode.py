@@ -44,10 +44,10 @@ RASTER_FORMATS = (
 # Read as well where somebody has registered a plugin: pillow-heif or pillow-jxl-plugin.
 PLUGIN_FORMATS = ("HEIF", "JXL")
 
-# A few bytes may claim to be millions of pixels. In a picture of one colour, a byte of
-# a JPEG is 64 of them, of a PNG 320.
+# A few bytes may claim to be millions of pixels. In a picture of one colour, a byte of a JPEG is 64
+# of them, of a PNG 320, and of a grey PNG 1030.
 ALWAYS_READ = 30_000_000  # pixels: some 400 MB while it is being read
-MOST_PER_BYTE = 1000
+MOST_PER_BYTE = 1100
 # A progressive JPEG is decoded anew for each of its scans. There are some 10 in a photograph.
 MOST_SCANNED = 10_000_000_000  # pixels times scans: within half a minute
 TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of a TIFF
@@ -106,7 +106,7 @@ def load_file(path: Path) -> np.ndarray:
         file = FileWithin(open(path, "rb", buffering=0))
     except InputError:
         raise
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in its name
+    except (FileNotFoundError, ValueError):  # ValueError: a zero byte in its name
         raise InputError(f"{path} does not exist") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None

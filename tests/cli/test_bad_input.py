@@ -178,10 +178,10 @@ def test_an_output_that_cannot_be_written_is_found_out_before_the_work(
 def test_an_unreadable_picture_is_refused(bad_files, monkeypatch, capsys):
     allowed = open
 
-    def denied(path, *options):
+    def denied(path, *options, **more):
         if str(path).endswith("content.png"):
             raise PermissionError(13, "Permission denied")
-        return allowed(path, *options)
+        return allowed(path, *options, **more)
 
     # Root may read everything, so the refusal is played.
     monkeypatch.chdir(bad_files)

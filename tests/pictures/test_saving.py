@@ -131,6 +131,18 @@ def test_a_link_stays_a_link(tmp_path):
     assert (tmp_path / "link.png").is_symlink() and (tmp_path / "real.png").read_bytes() != b"old"
 
 
+@pytest.mark.parametrize("name", ["pipe.png", "link.png"])
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path, name):
+    """Not by root either, who may replace everything."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("pipe.png")
+    with pytest.raises(InputError, match="cannot be written: there is something that is not a file"):
+        check_output(tmp_path / name)
+    with pytest.raises(OSError, match="not a file"):
+        save_image(noise(8, 8), tmp_path / name, {})
+    assert (tmp_path / "pipe.png").is_fifo() and sorted(os.listdir(tmp_path)) == ["link.png", "pipe.png"]
+
+
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_an_output_that_is_an_input_is_refused_through_any_name(tmp_path, monkeypatch, link):
     monkeypatch.chdir(tmp_path)

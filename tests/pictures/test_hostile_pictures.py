@@ -1,0 +1,132 @@
+"""No picture takes much memory or time, or more than one line, whatever is in its file."""
+
+import contextlib
+import os
+import socket
+
+import numpy as np
+import pytest
+
+from nnstyle import InputError
+from nnstyle.notes import heard_by
+from nnstyle.pictures import load_image
+from nnstyle.pictures.decode import FileWithin, check_scans
+from tests.campaigns import hostile_pictures as hostile
+
+resource = pytest.importorskip("resource")  # not on Windows
+MOST_MEMORY = 1 << 30  # bytes, beside what the process has already
+
+
+@contextlib.contextmanager
+def little_memory():
+    """Within the block, an attempt to get much more memory fails."""
+    with open("/proc/self/statm") as numbers:
+        now = int(numbers.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (now + MOST_MEMORY, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def written(path, data):
+    path.write_bytes(data)
+    return path
+
+
+def test_a_small_picture_in_a_large_tile_is_refused(tmp_path):
+    path = written(tmp_path / "x.tif", hostile.tiff_with_a_large_tile())
+    with pytest.raises(InputError, match="claims to be a picture of 900 million pixels"):
+        load_image(path)
+
+
+def test_a_small_picture_in_a_tile_of_its_size_is_read(tmp_path):
+    path = written(tmp_path / "x.tif", hostile.tiff_with_a_large_tile(64))
+    assert load_image(path).shape == (hostile.SIDE, hostile.SIDE, 3)
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused(tmp_path):
+    path = written(tmp_path / "x.jpg", hostile.jpeg_with_many_scans(1_000, 11_000))
+    with pytest.raises(InputError, match="stored in 110.. scans"):
+        load_image(path)
+
+
+def test_one_of_ordinary_scans_is_read(tmp_path):
+    path = written(tmp_path / "x.jpg", hostile.picture("JPEG", progressive=True, quality=95))
+    with_scans = load_image(path)
+    path.write_bytes(hostile.picture("JPEG", quality=95))
+    np.testing.assert_array_equal(with_scans, load_image(path))
+
+
+def test_scans_are_counted_wherever_the_file_stands(tmp_path):
+    """Pillow goes on from where it was."""
+    path = written(tmp_path / "x.jpg", hostile.picture("JPEG", progressive=True))
+    with FileWithin(open(path, "rb", buffering=0)) as file, hostile.Image.open(file) as image:
+        before = file.tell()
+        check_scans(image, file)
+        assert file.tell() == before
+
+
+def test_no_memory_is_asked_for_what_a_file_does_not_have(tmp_path):
+    path = written(tmp_path / "x", b"0123456789")
+    with open(path, "rb") as file, pytest.raises((MemoryError, OverflowError)):
+        file.read(1 << 62)
+    with FileWithin(open(path, "rb", buffering=0)) as file:
+        assert file.read(4) == b"0123" and file.read(1 << 62) == b"456789" and file.read() == b""
+        file.seek(8)
+        assert file.read(None) == b"89"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="only Linux tells")
+@pytest.mark.parametrize("name", ["PNG-chunk.png", "JPEG2000-box.jp2"])
+def test_a_part_that_claims_to_have_4_gb_takes_none(tmp_path, name):
+    """It is damage, if anything, and no lack of memory."""
+    make = {
+        "PNG-chunk.png": hostile.png_with_a_chunk_of_4_gb,
+        "JPEG2000-box.jp2": hostile.jpeg2000_with_a_box_of_4_gb,
+    }
+    path = written(tmp_path / name, make[name]())
+    with little_memory():
+        if name.startswith("PNG"):
+            assert load_image(path).shape == (hostile.SIDE, hostile.SIDE, 3)
+        else:
+            with pytest.raises(InputError, match="damaged"):
+                load_image(path)
+
+
+def test_a_socket_is_no_picture(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind("x.png")
+        with pytest.raises(InputError, match="not a picture"):
+            load_image("x.png")
+
+
+@pytest.mark.slow
+def test_the_same_generator_damages_alike():
+    first, second = (hostile.mutants(np.random.default_rng(3)) for _ in range(2))
+    pairs = [(next(first), next(second)) for _ in range(50)]
+    assert all(one == other for one, other in pairs)
+
+
+def test_what_is_damaged_was_a_picture(tmp_path):
+    for name, data in hostile.valid_pictures():
+        side = 128 if name.startswith("ICNS") else hostile.SIDE
+        with heard_by(str):
+            assert load_image(written(tmp_path / name, data)).shape == (side, side, 3), name
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_hostile_pictures_are_read_or_refused(tmp_path):
+    mutants = hostile.mutants(np.random.default_rng(0))
+    with little_memory(), heard_by(str):
+        for _ in range(1500):
+            path = written(tmp_path / "x", next(mutants)[1])
+            try:
+                image = load_image(path)
+            except InputError as error:
+                assert str(error).count("\n") == 0
+            else:
+                assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
