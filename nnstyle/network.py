@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arrays import Array
-from .errors import InputError
+from .errors import InputError, shown
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -86,7 +86,7 @@ class Network:
         engine: "Engine | ModuleType | None" = None,
     ):
         if pooling not in POOLINGS:
-            raise InputError(f"pooling {pooling!r} is unknown: use {' or '.join(POOLINGS)}")
+            raise InputError(f"pooling {shown(pooling)} is unknown: use {' or '.join(POOLINGS)}")
         self.layers = layers_of(weights)
         missing = [name for name in self.layers if name.startswith("conv") and name not in weights]
         if missing:
@@ -208,4 +208,4 @@ class Network:
         """Raise InputError if a name is not among `layers`."""
         for name in names:
             if name not in self.layers:
-                raise InputError(f"layer {name!r} is unknown: this network has {', '.join(self.layers)}")
+                raise InputError(f"layer {shown(name)} is unknown: this network has {', '.join(self.layers)}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .errors import InputError
+from .errors import InputError, shown
 from .pictures import SMALLEST
 from .settings import MOST_STYLE_SCALE, Settings
 
@@ -39,7 +39,7 @@ class Style:
     def __post_init__(self) -> None:
         scale = self.scale
         if not isinstance(scale, Real) or isinstance(scale, bool) or not 0 < scale <= MOST_STYLE_SCALE:
-            raise InputError(f"the scale of a style must be above 0 and at most 100, not {scale!r:.100}")
+            raise InputError(f"the scale of a style must be above 0 and at most 100, not {shown(scale)}")
         object.__setattr__(self, "scale", float(scale))  # the way round `frozen`
 
     def size(self, settings: Settings) -> int:
@@ -63,7 +63,7 @@ def as_styles(styles: Any) -> list[Style]:
     """
     single = isinstance(styles, (str, os.PathLike, Style, Image.Image, np.ndarray))
     if not single and not isinstance(styles, Sequence):
-        raise InputError(f"a style is a path, a picture or an array, or a list of them, not {styles!r:.100}")
+        raise InputError(f"a style is a path, a picture or an array, or a list of them, not {shown(styles)}")
     found = [styles] if single else list(styles)
     if len(found) != 1:
         raise InputError(f"give one style, not {len(found)}: several in one picture are not supported yet")

@@ -1,5 +1,6 @@
 """Style transfer: from pictures to a job (`prepare`), from a job to a picture (`run`), or both at once."""
 
+import bisect
 import copy
 import math
 import os
@@ -7,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from . import pictures
 from .arrays import Array, to_host
 from .checkpoint import Record, State
 from .engine import Engine, devices
-from .errors import InputError
+from .engine.device import Device
+from .errors import InputError, shown
 from .job import Job, prepare
 from .network import Network
 from .notes import note
@@ -193,24 +196,65 @@ def engine_for(
     device, threads : as for `Engine`
     low_memory : bool, optional
         By default true where the device has too little free memory, with a note.
+
+    Raises
+    ------
+    InputError
+        If the job needs more memory than is free. That is an estimate: an `Engine` of your own, given to
+        `run`, is not asked.
     """
     device = devices.find(device)
-    if low_memory is None:
-        with device.failures():
+    with device.failures():
+        check_memory(job, device, low_memory is None or low_memory)
+        if low_memory is None:
             low_memory = device.is_memory_short(job.weights, *largest_size(job))
     return Engine(device, threads, low_memory)
 
 
 def largest_size(job: Job) -> tuple[int, int]:
     """Height and width of the largest picture that goes through the network, px."""
+    return max(canvas_sizes(job, job.settings.size), key=math.prod)
+
+
+def canvas_sizes(job: Job, size: int) -> list[tuple[int, int]]:
+    """Heights and widths of all that goes through the network if the job had this size, content first."""
     border = 2 * job.settings.border
-    sizes = [
-        (picture.shape[0] + border, picture.shape[1] + border)
-        for picture in (job.content, job.styles[0].image)
-    ]
+    sizes = []
+    for picture in (job.content, job.styles[0].image):
+        height, width, _ = picture.shape
+        share = size / job.settings.size
+        sizes.append((math.ceil(height * share) + border, math.ceil(width * share) + border))
     if job.settings.rescale_over is not None:
         sizes.append((LARGEST_TO_RESCALE_OVER, LARGEST_TO_RESCALE_OVER))
-    return max(sizes, key=math.prod)
+    return sizes
+
+
+def bytes_needed(job: Job, device: Device, low_memory: bool, size: int) -> float:
+    """Bytes that the job would take on a device if it had this size."""
+    content, *others = canvas_sizes(job, size)
+    needed = partial(device.bytes_needed, job.weights, low_memory=low_memory)
+    painting = needed(*content, optimizer=job.settings.optimizer or "")
+    return max([painting, *(needed(*other, optimizer=None) for other in others)])
+
+
+def check_memory(job: Job, device: Device, low_memory: bool) -> None:
+    """Raise InputError if the job needs more memory than is free, with the largest size that does not.
+
+    Swap counts as free: it makes a run slow, but does not end it.
+    """
+    free, size = device.available(swap=True), job.settings.size
+    needed = partial(bytes_needed, job, device, low_memory)
+    if needed(size) <= free:
+        return
+    largest = bisect.bisect_right(range(size), free, key=needed) - 1
+    what = f"--size {size} needs some {in_words(needed(size))} of memory on {device.title}"
+    advice = f"choose --size {largest} at most" if largest >= pictures.SMALLEST else "no size would fit"
+    raise InputError(f"{what}, and {in_words(free)} are free: {advice}")
+
+
+def in_words(size: float) -> str:
+    """Bytes as a message has them: 1.5 GB, 200 MB."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def run(
@@ -241,11 +285,11 @@ def run(
         As `stylize`, which also says what exceptions carry.
     """
     if callback is not None and not callable(callback):
-        raise InputError(f"the callback must be a function, not {callback!r:.100}")
+        raise InputError(f"the callback must be a function, not {shown(callback)}")
     if not isinstance(engine, Engine | None):
-        raise InputError(f"a run needs an nnstyle.Engine, not {engine!r:.100}")
+        raise InputError(f"a run needs an nnstyle.Engine, not {shown(engine)}")
     if not isinstance(resume, State | None):
-        raise InputError(f"a run goes on from the state of an event, not from {resume!r:.100}")
+        raise InputError(f"a run goes on from the state of an event, not from {shown(resume)}")
     engine = engine or engine_for(job)
     with engine:
         return _Run(job, engine, callback, resume).paint()

@@ -21,6 +21,12 @@ hypothesis.settings.register_profile("nnstyle", deadline=None)
 hypothesis.settings.load_profile("nnstyle")
 
 
+@pytest.fixture(autouse=True)
+def no_trial(monkeypatch):
+    """HDF5 files are not read in another process first, which takes a second: ``weights/test_trial.py`` is for that."""
+    monkeypatch.setattr("nnstyle.weights.loading.try_to_read", lambda path: None)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with content.png and style.png."""

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 
+# Bytes for each pixel that is painted, measured: some forty vectors as long as the picture in float64, or
+# some thirty in float32. Most of them are the ten steps that L-BFGS remembers.
+OPTIMIZER_BYTES = {"lbfgs": 8 * 3 * 42, "lbfgs-nnstyle": 4 * 3 * 31, None: 0}
+
+
 class Cpu(Device):
     """The processor: operations are cut into bands that fit its caches, which threads share."""
 
@@ -51,13 +56,24 @@ class Cpu(Device):
         """A processor has no failures of its own."""
         yield
 
-    def available(self) -> float:
-        return available()
+    def available(self, swap: bool = False) -> float:
+        return available(swap)
 
-    def bytes_needed(self, weights: Mapping, height: float, width: float) -> float:
-        # Measured: five times conv1_1's feature map; the kernels, as they are and transformed; and
-        # some forty float64 vectors as long as the picture in L-BFGS-B.
-        return height * width * (20 * filters(weights) + 8 * 3 * 42) + 8 * kernel_bytes(weights) + 1.5e8
+    def bytes_needed(
+        self,
+        weights: Mapping,
+        height: float,
+        width: float,
+        low_memory: bool = False,
+        optimizer: str | None = "",
+    ) -> float:
+        # Measured: five times conv1_1's feature map; the kernels, as they are and transformed; and the
+        # vectors of the optimizer. With little memory, four times that map, and the kernels once.
+        pixels, kernels = height * width, kernel_bytes(weights)
+        painting = pixels * OPTIMIZER_BYTES[self.optimizer if optimizer == "" else optimizer]
+        if low_memory:
+            return painting + pixels * 16 * filters(weights) + kernels + 7.5e7
+        return painting + pixels * 20 * filters(weights) + 8 * kernels + 1e8
 
     def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
         """Whether less than `bytes_needed` is free: then a note says so."""

@@ -84,16 +84,35 @@ class Device:
                 raise GpuError(f"{self.title} failed: {reason}") from error
             raise
 
-    def available(self) -> float:
-        """Bytes of memory that are free there."""
+    def available(self, swap: bool = False) -> float:
+        """Bytes of memory that are free there; with `swap`, also what a disk takes in its place."""
         raise NotImplementedError
 
-    def bytes_needed(self, weights: Mapping, height: float, width: float) -> float:
-        """Bytes that `nnstyle.stylize` uses for a picture of this size, unless memory is short."""
+    def bytes_needed(
+        self,
+        weights: Mapping,
+        height: float,
+        width: float,
+        low_memory: bool = False,
+        optimizer: str | None = "",
+    ) -> float:
+        """Bytes that `nnstyle.stylize` uses for a picture of this size, beside what the process has already.
+
+        Parameters
+        ----------
+        weights : mapping
+        height, width : float
+            Of the picture with its border, px.
+        low_memory : bool
+            As for `nnstyle.Engine`.
+        optimizer : str or None
+            What paints the picture, by default the device's own choice; None for a picture that only goes
+            through the network.
+        """
         raise NotImplementedError
 
     def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
-        """Whether less than `bytes_needed` is free; the user is told what follows from it."""
+        """Whether to work with less memory, because less than `bytes_needed` is free; then a note says so."""
         raise NotImplementedError
 
 

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..notes import note
 from .cpu import CPU
 from .device import Device
@@ -25,13 +25,15 @@ def find(name: str | Device) -> Device:
     """
     if isinstance(name, Device):
         return name
+    if not isinstance(name, str):
+        raise InputError(f"device must be auto, cpu, cuda, or cuda:1 and so on, not {shown(name)}")
     if name == "cpu":
         return CPU
     if name == "auto":
         return automatic()
     kind, colon, number = str(name).partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
-        raise InputError(f"device must be auto, cpu, cuda, or cuda:1 and so on, not {name!r}")
+        raise InputError(f"device must be auto, cpu, cuda, or cuda:1 and so on, not {shown(name)}")
     return Gpu(int(number or 0), import_cupy())
 
 

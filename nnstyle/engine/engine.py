@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from ..arrays import Array, array_module, read_only
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..layers import corners
 from .bands import in_bands
 from .constants import ConstantCache
@@ -91,7 +91,7 @@ class Engine:
 
     def __init__(self, device: str | Device = "cpu", threads: int | None = None, low_memory: bool = False):
         if not isinstance(low_memory, bool):
-            raise InputError(f"low_memory must be True or False, not {low_memory!r}")
+            raise InputError(f"low_memory must be True or False, not {shown(low_memory)}")
         self.device = find(device)
         self.threads = self.device.threads(whole_number(threads))
         self.low_memory = low_memory
@@ -321,9 +321,9 @@ def whole_number(threads: Any) -> int | None:
     except TypeError:
         number = None
     if number is None or isinstance(threads, bool):
-        raise InputError(f"threads must be a whole number, not {threads!r}")
+        raise InputError(f"threads must be a whole number, not {shown(threads)}")
     if number < 1:
-        raise InputError(f"threads must be at least 1, not {threads}")
+        raise InputError(f"threads must be at least 1, not {shown(threads)}")
     return number
 
 

@@ -91,32 +91,29 @@ class Gpu(Device):
         plain = x.shape[-1] < self.winograd_channels
         return (im2row_conv if plain else winograd_conv_whole)(x, kernel, engine, bias, gradient)
 
-    def available(self) -> float:
+    def available(self, swap: bool = False) -> float:
         pool = self.library.get_default_memory_pool()
         return self.current.mem_info[0] + pool.free_bytes()
 
-    def bytes_needed(self, weights: Mapping, height: float, width: float) -> float:
+    def bytes_needed(
+        self,
+        weights: Mapping,
+        height: float,
+        width: float,
+        low_memory: bool = False,
+        optimizer: str | None = "",
+    ) -> float:
         # Measured with the same lines on NumPy's arrays: feature maps as on a processor; Winograd's
-        # tiles, up to a limit; transformed kernels; and L-BFGS's steps, in float32.
+        # tiles, up to a limit; transformed kernels; and the steps of our L-BFGS, in float32. Those of
+        # SciPy's are not here, but in the memory of the processor.
         pixels = height * width
         tiles = min(23 * filters(weights) * pixels, 1.2 * BLOCK_BYTES)
-        return pixels * (20 * filters(weights) + 4 * 3 * 28) + tiles + 8 * kernel_bytes(weights) + 3e8
+        painting = pixels * 4 * 3 * 28 if optimizer in ("", "lbfgs-nnstyle") else 0
+        return painting + pixels * 20 * filters(weights) + tiles + 8 * kernel_bytes(weights) + 3e8
 
     def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
-        """False, or InputError: feature maps need so much that saving elsewhere would not help."""
-        free, needed = self.available(), self.bytes_needed(weights, height, width)
-        if needed <= free:
-            return False
-        size = max(height, width)
-        largest = 0
-        for n in range(size, 0, -1):
-            if self.bytes_needed(weights, height * n / size, width * n / size) <= free:
-                largest = n
-                break
-        raise InputError(
-            f"{width} x {height} px need some {needed / 1e9:.1f} GB on {self.title}, which has"
-            f" {free / 1e9:.1f} GB free: choose a size of at most {largest} px, or the device cpu"
-        )
+        """False: feature maps need so much that saving elsewhere would not help."""
+        return False
 
 
 class LibraryBuffers:

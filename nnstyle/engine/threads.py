@@ -66,7 +66,8 @@ class ThreadTeam:
     def _submit(self, work: Callable[[], None], count: int) -> list[Future]:
         """Call `work` in `count` threads, in the caller's context (NumPy's error state is part of it).
 
-        There are fewer or none once the main thread has ended: then Python starts no new ones.
+        Where a thread cannot be started, those that there are do the work: memory may be short, or the
+        main thread may have ended, after which Python starts no new ones.
         """
         helpers: list[Future] = []
         with self._lock:  # or the executor might be stopped meanwhile
@@ -74,10 +75,13 @@ class ThreadTeam:
                 self._executor = ThreadPoolExecutor(self._size - 1, "nnstyle", one_blas_thread.limit_thread)
             try:
                 for _ in range(count):
-                    helpers.append(self._executor.submit(contextvars.copy_context().run, work))
-            except RuntimeError as error:
-                if "shutdown" not in str(error):
-                    raise
+                    helper: Future = Future()
+                    # Known before it is submitted: the executor queues what it then fails to start a thread
+                    # for, and a thread that gets free may take it up.
+                    helpers.append(helper)
+                    self._executor.submit(contextvars.copy_context().run, fulfil, helper, work)
+            except RuntimeError:
+                pass
         return helpers
 
     def stop(self) -> None:
@@ -86,6 +90,18 @@ class ThreadTeam:
             executor, self._executor = self._executor, None
         if executor:
             executor.shutdown(cancel_futures=True)  # the work left is done by those who asked for it
+
+
+def fulfil(helper: Future, work: Callable[[], None]) -> None:
+    """Do the work, unless it has been cancelled, and let the helper tell how it ended."""
+    if not helper.set_running_or_notify_cancel():
+        return
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001  # raised where the helper is asked for its result
+        helper.set_exception(error)
+    else:
+        helper.set_result(None)
 
 
 class OneBlasThread:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array, array_module, to_host
-from ..errors import InputError
+from ..errors import InputError, shown
 
 
 @dataclass(frozen=True)
@@ -81,17 +81,17 @@ def parse_preprocessing(text: str) -> Preprocessing:
         If it is neither.
     """
     if not isinstance(text, str):
-        raise InputError(f"{text!r:.100} is no preprocessing: give one of {WRITTEN}")
+        raise InputError(f"{shown(text)} is no preprocessing: give one of {WRITTEN}")
     words = [word.strip() for word in text.strip().lower().split(",")]
     if len(words) == 1 and words[0] in NAMED:
         return NAMED[words[0]]
     order, numbers = words[0].upper(), words[1:]
     if order not in ("RGB", "BGR") or len(numbers) not in (3, 4, 6):
-        raise InputError(f"{text!r:.100} is no preprocessing: give one of {WRITTEN}")
+        raise InputError(f"{shown(text)} is no preprocessing: give one of {WRITTEN}")
     try:
         mean, scale = [float(word) for word in numbers[:3]], [float(word) for word in numbers[3:]] or [1.0]
     except ValueError:
-        raise InputError(f"{text!r:.100} is no preprocessing: give one of {WRITTEN}") from None
+        raise InputError(f"{shown(text)} is no preprocessing: give one of {WRITTEN}") from None
     return Preprocessing(order, tuple(mean), tuple(scale) if len(scale) == 3 else scale[0])
 
 

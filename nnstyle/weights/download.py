@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..files import is_regular
 from .known import KNOWN, Known
 
 CHUNK = 1 << 18  # bytes
@@ -63,13 +64,31 @@ def fetch(name: str, progress: bool = False) -> Path:
     )
 
 
+class Bar(tqdm):
+    """A bar that ends a download which is larger than it should be, shown or not."""
+
+    taken = 0.0  # bytes
+
+    def reset(self, total: float | None = None) -> None:
+        self.taken = 0
+        super().reset(total)
+
+    def update(self, n: float | None = 1) -> bool | None:
+        self.taken += n or 0
+        if self.taken > (self.total or 0) + CHUNK:  # pooch counts the last piece as a whole one
+            raise ValueError
+        return super().update(n)
+
+
 def retrieve(address: str, network: Known, folder: Path, progress: bool) -> Path:
     """Download from one address into the cache, unless the file is there and whole."""
     import pooch
 
+    if (folder / network.file).exists() and not is_regular(folder / network.file):
+        raise ValueError  # a pipe, which might never end
     pooch.get_logger().setLevel("ERROR")
     disable = None if progress else True  # None: only where standard error is no terminal
-    with tqdm(
+    with Bar(
         desc=network.file, total=network.size, unit="B", unit_scale=True, leave=False, disable=disable
     ) as bar:
         downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=60)

@@ -25,10 +25,14 @@ from .formats.torch_legacy import MAGIC, open_torch_legacy
 from .formats.torch_zip import open_torch_zip
 from .known import KNOWN, POCKET_PATHS
 from .recognition import tell
+from .trial import try_to_read
 from .weights import Layer, Weights
 
 # VGG has 512 at most. A file that claims many more is damaged, or made to fill the memory.
 MOST_CHANNELS = 2048
+
+# Of these, the library can crash or hang.
+USE_HDF5 = open_hdf5, open_keras_zip
 
 # What the libraries behind the formats raise for damaged files.
 UNREADABLE = KeyError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile
@@ -108,7 +112,7 @@ def find_file(source: str | os.PathLike, progress: bool = False) -> Path:
         return next((path for path in POCKET_PATHS if path.exists()), POCKET_PATHS[0])
     if isinstance(source, str) and source in KNOWN:
         return fetch(source, progress)
-    if not os.path.isfile(source):  # unlike Path.is_file, it takes names of any length
+    if not os.path.isfile(source):  # a pipe or a device is none; unlike Path.is_file, it takes any name
         raise InputError(
             f"there is no weights file {source}: give a file's path, or one of pocket, {', '.join(KNOWN)}"
         )
@@ -119,7 +123,10 @@ def find_file(source: str | os.PathLike, progress: bool = False) -> Path:
 def open_weights(path: Path) -> Iterator[Contents]:
     """The `Contents` of a weights file of any format; every complaint about it names the file."""
     try:
-        with format_of(path)(path) as contents:
+        open_file = format_of(path)
+        if open_file in USE_HDF5 and path not in POCKET_PATHS:
+            try_to_read(path)
+        with open_file(path) as contents:
             yield contents
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..arrays import to_host
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..network import Network
 from ..pictures import SMALLEST, Source, load_image, preprocess, resize
 from ..settings import POOLING
@@ -77,7 +77,7 @@ def rescale(
         If there are no pictures, one cannot be read, or an activation is not finite.
     """
     if not isinstance(min_ratio, Real) or not 0 <= min_ratio < np.inf:
-        raise InputError(f"min_ratio must be a number from 0, not {min_ratio!r}")
+        raise InputError(f"min_ratio must be a number from 0, not {shown(min_ratio)}")
     if isinstance(pictures, (str, os.PathLike, Image.Image)) or not isinstance(pictures, Iterable):
         raise InputError("rescaling needs a list of pictures")
     if engine is None:

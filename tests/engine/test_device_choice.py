@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnstyle import InputError, Settings, stylize
+from nnstyle import InputError, Settings, prepare, stylize
 from nnstyle.cli import main
 from nnstyle.engine import devices
+from nnstyle.stylize import engine_for
 from tests.support.command import SMALL
 from tests.support.tiny import tiny_weights
 
@@ -93,14 +94,16 @@ def test_other_names_are_refused(name):
 def test_a_picture_too_large_for_a_gpu_is_told_the_size_that_fits(install):
     install(cupy())
     gpu, weights = devices.find("cuda"), tiny_weights(widths=(64, 64, 64, 64, 64))
-    assert not gpu.is_memory_short(weights, 512, 512)
-    with pytest.raises(InputError, match=r"need some .* GB on Some Card, which has 2.0 GB free") as caught:
-        gpu.is_memory_short(weights, 2048, 1024)
-    fits = int(str(caught.value).split("at most ")[1].split()[0])
-    assert 500 < fits < 2048 and not gpu.is_memory_short(weights, fits, fits // 2)
-    assert gpu.bytes_needed(weights, fits + 2, fits // 2 + 1) > 2e9
+    job = prepare(np.zeros((64, 128)), np.zeros((64, 128)), weights, size=2048, rescale=False)
+    for low_memory in (None, False, True):
+        with pytest.raises(InputError, match=r"of memory on Some Card, and 2.0 GB are free") as caught:
+            engine_for(job, gpu, low_memory=low_memory)
+    fits = int(str(caught.value).split("--size ")[2].split()[0])
+    border = 2 * job.settings.border
+    assert 500 < fits < 2048 and gpu.bytes_needed(weights, fits // 2 + border, fits + border) <= 2e9
+    assert gpu.bytes_needed(weights, fits // 2 + border + 1, fits + border + 1) > 2e9
     install(cupy(free=80e9))  # that CuPy keeps for new arrays
-    assert not devices.find("cuda").is_memory_short(weights, 2048, 1024)
+    assert not engine_for(job, devices.find("cuda")).low_memory
     with pytest.raises(InputError, match="at most"):
         stylize(np.zeros((64, 64)), np.zeros((64, 64)), weights, size=4096, rescale=False, device=gpu)
 

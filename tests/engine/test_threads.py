@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -260,6 +261,66 @@ def run(code, seconds):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_where_no_thread_can_be_started_those_that_there_are_do_the_work(monkeypatch):
+    def fail(self):
+        raise RuntimeError("can't start new thread")
+
+    start, team, names = threading.Thread.start, threads.ThreadTeam(3), []
+
+    def item(i):
+        names.append(threading.current_thread().name)
+        return i
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    assert team.map(item, range(20)) == list(range(20)) and set(names) == {"MainThread"}
+    monkeypatch.setattr(threading.Thread, "start", start)
+    team.stop()
+    barrier = threading.Barrier(3)
+    team.map(lambda i: barrier.wait(10), range(3))  # now there are all
+    team.stop()
+
+
+def test_a_helper_that_begins_though_its_submission_failed_is_waited_for(monkeypatch):
+    """An executor queues work before it starts a thread for it, and another thread may take it up."""
+
+    class Executor:
+        def __init__(self, *_):
+            pass
+
+        def submit(self, function, *arguments):
+            threading.Thread(target=function, args=arguments).start()
+            raise RuntimeError("can't start new thread")
+
+        def shutdown(self, **_):
+            pass
+
+    barrier, caller, done = threading.Barrier(2), threading.current_thread(), []
+
+    def item(i):
+        barrier.wait(10)
+        if threading.current_thread() is not caller:
+            time.sleep(0.05)
+        done.append(i)
+
+    monkeypatch.setattr(threads, "ThreadPoolExecutor", Executor)
+    threads.ThreadTeam(2).map(item, range(2))
+    assert sorted(done) == [0, 1]
+
+
+def test_what_a_helper_raises_is_raised():
+    barrier, caller = threading.Barrier(2), threading.current_thread()
+
+    def item(i):
+        barrier.wait(10)
+        if threading.current_thread() is not caller:
+            raise ZeroDivisionError
+
+    team = threads.ThreadTeam(2)
+    with pytest.raises(ZeroDivisionError):
+        team.map(item, range(2))
+    team.stop()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -18,9 +19,15 @@ from .naming import find_layers, is_layer
 if TYPE_CHECKING:
     from ..weights import Weights
 
+# The attributes that mean something here.
+STATED = (*PREPROCESSING, "name", "pooling", "beta_per_pixel", "style_layer_weights", "backend")
 
 # What a file of a network may have at most: VGG-19 in a large model has some hundred arrays, four deep.
 MOST_ITEMS, MOST_DEPTH = 20_000, 16
+MOST_NUMBERS = 16  # of one attribute
+LONGEST_TEXT = 4096  # bytes, of one attribute
+# An array of more than so many bytes takes at least a twentieth of them in the file: noise does not shrink.
+LARGE, MOST_SHRUNK = 1 << 26, 20
 
 
 @contextlib.contextmanager
@@ -43,29 +50,48 @@ def open_file(source: Any) -> h5py.File:
 def contents_of(file: h5py.File, layout: str) -> Contents:
     """The `Contents` of an open HDF5 file."""
     found = find_layers(arrays_in(file), "it has no group block1_conv1, as VGG in Keras's layout would")
-    layers, backend = found.layers, stated_backend(file)
+    layers, backend, stated = found.layers, stated_backend(file), attributes_of(file)
     if backend == "theano":
         layers = {layer: (kernel.flipped(), bias) for layer, (kernel, bias) in layers.items()}
     return Contents(
         layout,
         layers,
         found.implied,
-        stated={name: file.attrs[name] for name in PREPROCESSING if name in file.attrs},
+        stated={name: stated[name] for name in PREPROCESSING if name in stated},
         before=found.before,
         maybe_flipped=found.maybe_flipped and not backend,
-        name=text(file.attrs["name"]) if "name" in file.attrs else None,
+        name=text(stated["name"]) if "name" in stated else None,
         rescaled="rescaled" in file.attrs,
-        style_layer_weights=stated_layer_weights(file.attrs),
-        pooling=stated_pooling(file.attrs),
-        beta_per_pixel=stated_beta(file.attrs),
+        style_layer_weights=stated_layer_weights(stated),
+        pooling=stated_pooling(stated),
+        beta_per_pixel=stated_beta(stated),
     )
+
+
+def attributes_of(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """What an item of the file states of itself; of this, nothing is read that takes much memory."""
+    found = [name for name in STATED if name in item.attrs]
+    for name in found:
+        if not is_small(item.attrs.get_id(name)):
+            raise InputError(f"its {name} should be a text or a few numbers")
+    return {name: item.attrs[name] for name in found}
+
+
+def is_small(attribute: h5py.h5a.AttrID) -> bool:
+    """Whether an attribute is a single text, or a few numbers or texts of fixed length."""
+    count = attribute.get_space().get_simple_extent_npoints()
+    kind = attribute.get_type()
+    if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
+        return count == 1
+    plain = isinstance(kind, (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID))
+    return plain and count <= MOST_NUMBERS and kind.get_size() <= LONGEST_TEXT
 
 
 def stated_backend(file: h5py.File) -> str:
     """What computed in Keras 2, as it states beside the weights; empty if it is not stated."""
-    places = [file.attrs]
+    places = [attributes_of(file)]
     if isinstance(file.get("model_weights", getlink=True), h5py.HardLink):
-        places.append(file["model_weights"].attrs)
+        places.append(attributes_of(file["model_weights"]))
     for attributes in places:
         if "backend" in attributes:
             return text(attributes["backend"])
@@ -132,7 +158,7 @@ def arrays_in(file: h5py.File) -> dict[str, StoredArray]:
 
 def named_path(path: str, name: str, group: h5py.Group) -> str:
     """The path of a group, with the name that Keras 3 states in place of conv2d_1."""
-    stated = text(group.attrs.get("name", "")) if name == "vars" else ""
+    stated = text(attributes_of(group).get("name", "")) if name == "vars" else ""
     if is_layer(stated) and path.count("/") > 1:
         return f"{path[: path.rstrip('/').rfind('/') + 1]}{stated}/"
     if is_layer(name) and not len(group):
@@ -147,7 +173,10 @@ def refuse_layer(path: str, why: str) -> None:
 
 
 def stored_dataset(path: str, dataset: h5py.Dataset) -> StoredArray:
-    """A dataset as a stored array."""
+    """A dataset as a stored array, if its numbers are in this file."""
+    how = dataset.id.get_create_plist()
+    if how.get_layout() == h5py.h5d.VIRTUAL or how.get_external_count():
+        raise InputError(f"{path} is kept in other files, which are not read")
 
     def read():
         if dataset.dtype.kind != "f":
@@ -155,6 +184,10 @@ def stored_dataset(path: str, dataset: h5py.Dataset) -> StoredArray:
             raise InputError(
                 f"{group} should hold one kernel and one bias, floating-point arrays, and {name} is {dataset.dtype}"
             )
+        in_memory = dataset.dtype.itemsize * prod(dataset.chunks or dataset.shape)
+        in_memory = max(in_memory, dataset.nbytes)
+        if in_memory > LARGE and in_memory > MOST_SHRUNK * dataset.id.get_storage_size():
+            raise InputError(f"{path} claims {in_memory // 1_000_000} MB, and far less is in the file")
         return dataset[()]
 
     return StoredArray(dataset.shape or (), read)

@@ -17,6 +17,7 @@ from .contents import PREPROCESSING, Contents, StoredArray
 from .naming import contents_from_names
 
 LONGEST_STATEMENT = 4096  # bytes of one of these, where a text or 3 numbers would do
+LONGEST_HEADER = 1 << 16  # bytes of a .npy's header, where a hundred would do
 TENSOR_TYPES = ("F16", "F32", "F64")  # safetensors' names; NumPy has no bfloat16
 
 
@@ -65,6 +66,7 @@ def read_header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of a ``.npy`` (numpy.lib.format)."""
     try:
         version = np.lib.format.read_magic(file)
+        check_header_length(version[0], file)
         readers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
         shape, _, dtype = readers[version[0]](file)
         return shape, dtype
@@ -72,6 +74,15 @@ def read_header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
         raise
     except Exception as error:  # noqa: BLE001 (the header is a Python literal, whose parser raises many kinds)
         raise InputError(f"{name} is damaged or no array: no header can be read, {error!r:.100}") from None
+
+
+def check_header_length(version: int, file: IO[bytes]) -> None:
+    """Raise ValueError for a long header: NumPy reads all of it before it looks at its length."""
+    start = file.tell()
+    length = int.from_bytes(file.read(2 if version == 1 else 4), "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"it is said to have {length} bytes")
+    file.seek(start)
 
 
 @contextlib.contextmanager

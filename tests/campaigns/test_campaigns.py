@@ -1,0 +1,122 @@
+"""The campaigns in short, and that they would find something."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nnstyle
+from nnstyle.pictures.saving import save_image
+from tests.support.pictures import noise
+
+from . import fuzz, kills, long_life, worker
+from .findings import Findings
+
+
+@pytest.mark.slow
+def test_killed_runs_leave_nothing_half(tmp_path):
+    # How much work is lost depends on how busy the machine is.
+    assert kills.main(["--count", "10", "--most-lost", "60", "--findings", str(tmp_path)]) == 0
+
+
+@pytest.mark.slow
+def test_what_nobody_should_give_is_refused_in_one_line(tmp_path):
+    assert fuzz.main(["--minutes", "1", "--findings", str(tmp_path)]) == 0
+
+
+@pytest.mark.slow
+def test_a_long_life_is_flat(tmp_path):
+    # After so few runs the libraries' own memory still grows: only a great leak would be found here.
+    short = ["--minutes", "0.25", "--most-rise", "200"]
+    assert long_life.main([*short, "--findings", str(tmp_path)]) == 0
+
+
+def test_findings_are_kept(tmp_path, capsys):
+    findings = Findings(tmp_path / "found")
+    for _ in range(2):
+        findings.add("a crash: of it", "first line\nsecond line \udcff", {"case.npz": b"123"})
+    assert findings.count == 2 and "FOUND: a crash: of it: first line second" in capsys.readouterr().out
+    folders = sorted((tmp_path / "found").iterdir())
+    assert [folder.name for folder in folders] == ["a-crash-of-it-1", "a-crash-of-it-2"]
+    assert (folders[0] / "case.npz").read_bytes() == b"123" and (folders[1] / "finding.txt").exists()
+
+
+@pytest.mark.parametrize("ending", kills.ENDINGS)
+def test_half_a_picture_is_not_whole(tmp_path, ending):
+    path = tmp_path / f"picture{ending}"
+    save_image(noise(40, 40), path, {"iterations": 30})
+    content = path.read_bytes()
+    assert kills.is_whole(content)
+    for length in (0, len(content) // 2, len(content) - len(content) // 10):
+        assert not kills.is_whole(content[:length])
+    plain = io.BytesIO()
+    Image.fromarray(noise(40, 40)).save(plain, Image.registered_extensions()[ending])
+    assert not kills.is_whole(plain.getvalue())  # no settings inside
+
+
+def two_lines(words):
+    print("nnstyle: this is wrong\nand so is that", file=worker.sys.stderr)
+    return 2
+
+
+def replaces_an_input(words):
+    with open("content.png", "wb") as file:
+        file.write(b"gone")
+    return 0
+
+
+@pytest.mark.parametrize("program", [two_lines, replaces_an_input], ids=lambda program: program.__name__)
+def test_a_wrong_program_is_found(tmp_path, monkeypatch, program):
+    monkeypatch.chdir(tmp_path)
+    for name in ("content.png", "style.png"):
+        (tmp_path / name).write_bytes(b"picture")
+    monkeypatch.setattr(worker, "main", program)
+    with open("stderr", "w+b", buffering=0) as errors, io.TextIOWrapper(errors, write_through=True) as text:
+        monkeypatch.setattr(worker.sys, "stderr", text)
+        answer = worker.try_command(["-o", "out.png"], errors)
+    assert answer.outcome == worker.FOUND
+
+
+@pytest.mark.parametrize("image", [None, np.zeros((3, 3, 3))])
+def test_a_wrong_result_is_found(monkeypatch, image):
+    monkeypatch.setattr(
+        worker, "stylize", lambda: nnstyle.Result(image, [], None, "") if image is not None else 5
+    )
+    assert worker.try_call({}).outcome == worker.FOUND
+
+
+def test_an_error_of_another_kind_is_found(monkeypatch, tmp_path):
+    def fail(**arguments):
+        raise TypeError("not what is named")
+
+    monkeypatch.setattr(worker, "stylize", fail)
+    answer = worker.answer(("settings", [1, 2]), None)
+    assert answer.outcome == worker.FOUND and "not what is named" in answer.text
+
+
+@pytest.mark.slow
+def test_a_death_and_a_hang_are_found(tmp_path):
+    ours = worker.Worker(tmp_path, fuzz.MOST_MEMORY)
+    kill = ("commands", ["--help"])
+    assert ours.try_case(kill, 60).outcome == worker.DONE
+    ours.process.kill()
+    ours.process.join()
+    died = ours.try_case(kill, 60)
+    assert died.outcome == worker.FOUND and "died" in died.text
+    hung = ours.try_case(kill, 0)  # no program is that fast
+    assert hung.outcome == worker.FOUND and "no end" in hung.text
+    assert ours.try_case(kill, 60).outcome == worker.DONE
+    ours.stop()
+
+
+def test_what_grows_is_found():
+    flat = [(1e8 + 1e6 * (run % 7), 6, 4) for run in range(100)]
+    assert long_life.judge(flat, [], 16) == []
+    leaking = [(memory + 2e5 * run, 6, 4) for run, (memory, _, _) in enumerate(flat)]
+    assert "memory has risen by" in long_life.judge(leaking, [], 16)[0]
+    opening = [(memory, 6 + run // 10, 4) for run, (memory, _, _) in enumerate(flat)]
+    assert "open files" in long_life.judge(opening, [], 16)[0]
+    starting = [(memory, 6, 4 + run // 10) for run, (memory, _, _) in enumerate(flat)]
+    assert "threads" in long_life.judge(starting, [], 16)[0]
+    assert "left lying: x.part" in long_life.judge(flat, ["x.part"], 16)[0]
