@@ -14,8 +14,9 @@ from .threads import available_cores
 
 # Address space that each thread takes and hardly uses: its stack, and OpenBLAS's buffer for its factors.
 BYTES_OF_A_THREAD = 4e7
-# What malloc reserves for threads.
-BYTES_OF_MALLOC = 6e7
+# What malloc reserves for the first thread, and the buffer of SciPy's own OpenBLAS. Where that
+# buffer finds no room, OpenBLAS tries again for ever, deaf to Ctrl-C.
+BYTES_OF_MALLOC = 1e8
 
 # The names that the two versions of control groups have for: limit, usage, limit and usage with swap, and
 # the kinds of memory in memory.stat. Version 2 counts swap by itself.

@@ -80,3 +80,49 @@ def test_a_download_ends_as_soon_as_it_is_too_large():
             bar.update(1000)
             with pytest.raises(ValueError):
                 bar.update(1)
+
+
+def test_a_caffemodel_has_one_budget_of_fields(tmp_path):
+    """60 MB of layers, each within the limit, took 24 s."""
+    layer = b"\x0a\x07dropout" + b"\x10\x00" * 60_000  # its name, and then an unknown number
+    size = bytes([len(layer) & 127 | 128, len(layer) >> 7 & 127 | 128, len(layer) >> 14])
+    (tmp_path / "x.caffemodel").write_bytes((b"\xa2\x06" + size + layer) * 3)
+    with pytest.raises(InputError, match="more than 100000 fields"):
+        load_weights(tmp_path / "x.caffemodel")
+
+
+def test_a_mat_of_millions_of_field_names_is_refused(tmp_path):
+    import struct
+    import zlib
+
+    def element(kind, data):
+        return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    for names in (1_000_000, 20_000_000):
+        struct_array = (
+            element(6, struct.pack("<II", 2, 0))  # the flags of a struct
+            + element(5, struct.pack("<ii", 1, 1))
+            + element(1, b"net")
+            + element(5, struct.pack("<i", 1))  # the length of a field's name
+            + element(1, b"\0" * names)
+        )
+        variable = element(15, zlib.compress(element(14, struct_array), 9))
+        variable = struct.pack("<II", 15, len(variable) - 8) + variable[8:]
+        header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
+        (tmp_path / "x.mat").write_bytes(header + variable)
+        tracemalloc.start()
+        try:
+            with pytest.raises(InputError, match="more than 1 MB|more fields than a network's file"):
+                load_weights(tmp_path / "x.mat")
+            assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_pickle_of_a_million_instructions_is_refused(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "x.pth", "w") as archive:
+        archive.writestr("x/data.pkl", b"\x80\x02" + b")0" * 500_000 + b").")
+    with pytest.raises(InputError, match="far more instructions|pickle"):
+        load_weights(tmp_path / "x.pth")

@@ -17,7 +17,7 @@ import numpy as np
 from ...errors import InputError
 from .contents import CAFFE, CONVOLUTIONS, Contents, StoredArray
 from .mapped import mapped
-from .protobuf import fields, varints
+from .protobuf import Budget, fields, varints
 
 # NetParameter: name 1, layers 2 (V1LayerParameter, until 2014), layer 100 (LayerParameter, since).
 NETWORK_NAME, NETWORK_FIELDS = 1, {*range(1, 9), 100}
@@ -32,12 +32,15 @@ MOST_AXES = 32  # Caffe's own limit
 
 def is_caffe(path: str | os.PathLike) -> bool:
     """Whether a file begins like a NetParameter, up to its first layer: the format has no magic number."""
+    budget = Budget()
     try:
-        for number, value in fields(mapped(path)):
+        for number, value in fields(mapped(path), budget):
             if number not in NETWORK_FIELDS:
                 return False
             if number in LAYER_FIELDS:
-                name = layer_name(number, list(fields(value))) if isinstance(value, memoryview) else ""
+                name = (
+                    layer_name(number, list(fields(value, budget))) if isinstance(value, memoryview) else ""
+                )
                 return name != "" and name.isprintable() and "\ufffd" not in name  # what is no text becomes
     except ValueError:  # not a message, or an empty file
         pass
@@ -48,16 +51,16 @@ def is_caffe(path: str | os.PathLike) -> bool:
 def open_caffe(path: str | os.PathLike) -> Iterator[Contents]:
     """The `Contents` of a ``.caffemodel``. Its arrays are not read yet."""
     found: dict[str, tuple[StoredArray, StoredArray]] = {}
-    network_name = None
-    for number, value in messages(fields(mapped(path))):
+    network_name, budget = None, Budget()
+    for number, value in messages(fields(mapped(path), budget)):
         if number == NETWORK_NAME:
             network_name = bytes(value[:200]).decode(errors="replace")
         if number in LAYER_FIELDS:
-            parts = list(fields(value))
+            parts = list(fields(value, budget))
             name = layer_name(number, parts)
             if name in CONVOLUTIONS:
                 blobs = [blob for field, blob in messages(parts) if field == LAYER_FIELDS[number][1]]
-                found[name] = kernel_and_bias(name, blobs)
+                found[name] = kernel_and_bias(name, blobs, budget)
     layers = {name: found[name] for name in CONVOLUTIONS if name in found}
     if not layers:
         raise InputError("it has no layer called conv1_1, as VGG in Caffe's layout would")
@@ -75,11 +78,11 @@ def layer_name(number: int, parts: Iterable[tuple[int, Any]]) -> str:
     return bytes(names[-1][:200]).decode(errors="replace") if names else ""
 
 
-def kernel_and_bias(name: str, blobs: list[memoryview]) -> tuple[StoredArray, StoredArray]:
+def kernel_and_bias(name: str, blobs: list[memoryview], budget: Budget) -> tuple[StoredArray, StoredArray]:
     """A layer's two blobs, kernel (out, in, h, w) and bias (1, 1, 1, out) or (out,), in our order."""
     if len(blobs) != 2:
         raise InputError(f"{name} should hold a kernel and a bias, not {len(blobs)} arrays")
-    kernel, bias = (stored_blob(name, blob) for blob in blobs)
+    kernel, bias = (stored_blob(name, blob, budget) for blob in blobs)
     if len(kernel.shape) != 4:
         raise InputError(f"the kernel of {name} should have 4 axes, not {len(kernel.shape)}")
     size = prod(bias.shape)
@@ -89,16 +92,16 @@ def kernel_and_bias(name: str, blobs: list[memoryview]) -> tuple[StoredArray, St
     return kernel.transposed(2, 3, 1, 0), bias
 
 
-def stored_blob(name: str, blob: memoryview) -> StoredArray:
+def stored_blob(name: str, blob: memoryview, budget: Budget) -> StoredArray:
     """A blob as a stored array; its numbers may come in several pieces."""
     old_shape: dict[int, int] = {}
     shape: list[int] = []
     found: dict[int, list[np.ndarray]] = {field: [] for field in NUMBERS}
-    for number, value in fields(blob):
+    for number, value in fields(blob, budget):
         if number in NUMBERS:
             found[number].append(numbers(name, value, NUMBERS[number]))
         elif number == SHAPE and isinstance(value, memoryview):
-            shape += dimensions(value)
+            shape += dimensions(value, budget)
         elif number in OLD_SHAPE and isinstance(value, int):
             old_shape[number] = value
     if old_shape:  # where there are both, Caffe uses this one, too
@@ -119,10 +122,10 @@ def numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     raise InputError(f"{name} is damaged: it has an array that holds no numbers of {dtype.itemsize} bytes")
 
 
-def dimensions(shape: memoryview) -> list[int]:
+def dimensions(shape: memoryview, budget: Budget) -> list[int]:
     """The axes of a BlobShape: packed, or one field each."""
     found: list[int] = []
-    for number, value in fields(shape):
+    for number, value in fields(shape, budget):
         if number == DIMENSIONS and isinstance(value, int):
             found.append(value)
         elif number == DIMENSIONS and isinstance(value, memoryview):

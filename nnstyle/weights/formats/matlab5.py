@@ -32,6 +32,7 @@ COMPLEX = 8  # in the second byte of the flags
 
 # Limits that the file of a network stays far below.
 DEEPEST, MOST_ARRAYS, MOST_AXES, LONGEST_TEXT = 16, 100_000, 32, 1000
+LARGEST_ELEMENT = 1 << 20  # bytes of a text, of names or of a shape
 SMALL = 2**18  # numbers: an array that is larger, and no 3x3 kernel, is passed over as well
 
 DAMAGED = "it is damaged: it does not follow MATLAB's format"
@@ -137,6 +138,8 @@ class Variable:
         names = self.element(end)[2]
         if not 0 < length <= LONGEST_TEXT or not names or not prod(shape):
             return None  # no fields, or no structs
+        if len(names) // length > MOST_ARRAYS:
+            raise InputError("it is damaged: a struct has more fields than a network's file")
         starts = range(0, len(names), length)
         fields = [bytes(names[i : i + length]).split(b"\0")[0].decode("latin-1") for i in starts]
         found = [{field: self.nested(end, depth) for field in fields} for _ in range(prod(shape))]
@@ -151,7 +154,7 @@ class Variable:
 
     def numbers(self, shape: tuple[int, ...], is_floating: bool, end: int) -> Numbers:
         """A numeric array. MATLAB stores whole numbers in the smallest type that holds them."""
-        kind, size, data = self.element(end, is_kept=prod(shape) <= SMALL or shape[:2] == (3, 3))
+        kind, size, data = self.element(end, is_kept=prod(shape) <= SMALL or shape[:2] == (3, 3), most=end)
         if kind not in NUMBERS or size != prod(shape) * np.dtype(NUMBERS[kind]).itemsize:
             raise InputError(DAMAGED)
 
@@ -170,8 +173,8 @@ class Variable:
             raise InputError(DAMAGED)
         return shape
 
-    def element(self, end, is_kept=True):
-        """The next data element: its type, its size in bytes, and these, if they are to be kept."""
+    def element(self, end, is_kept=True, most=LARGEST_ELEMENT):
+        """The next data element: its type, its size in bytes (at most `most`), and these, if they are to be kept."""
         tag = self.take(8, end)
         kind, size = struct.unpack("<II", tag)
         if kind >> 16:  # a small one, inside its own tag
@@ -179,6 +182,8 @@ class Variable:
             if size > 4:
                 raise InputError(DAMAGED)
             return kind, size, tag[4 : 4 + size]
+        if is_kept and most < size <= end - self.source.position:
+            raise InputError("it is damaged: it has a text, or names, of more than 1 MB")
         data = self.take(size, end, is_kept)
         self.source.skip(min(-size % 8, end - self.source.position))
         return kind, size, data

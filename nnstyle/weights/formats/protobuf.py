@@ -20,16 +20,31 @@ FIXED: dict[int, np.dtype] = {
     5: np.dtype("<f4"),
 }  # integers of fixed width have no use here
 
-MOST_FIELDS = 100_000  # in one message: a network has some hundreds
+MOST_FIELDS = 100_000  # in a file: a network has some hundreds
 ENDS_EARLY = "it is truncated or damaged: a field reaches beyond the end"
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | np.ndarray]]:
+class Budget:
+    """How many more fields are read of a file, whatever nests in what."""
+
+    def __init__(self) -> None:
+        self.left = MOST_FIELDS
+
+    def spend(self) -> None:
+        """Take one."""
+        if self.left == 0:
+            raise InputError(f"it is damaged: it has more than {MOST_FIELDS} fields")
+        self.left -= 1
+
+
+def fields(message: memoryview, budget: Budget) -> Iterator[tuple[int, int | memoryview | np.ndarray]]:
     """The fields of a message, in order.
 
     Parameters
     ----------
     message : memoryview of bytes
+    budget : Budget
+        Of the file.
 
     Yields
     ------
@@ -44,9 +59,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | np.nda
         For what is not a message.
     """
     position = 0
-    for _ in range(MOST_FIELDS):
-        if position == len(message):
-            return
+    while position < len(message):
+        budget.spend()
         key, start = varint(message, position)
         number, wire_type = key >> 3, key & 7
         value: int | memoryview | np.ndarray
@@ -63,7 +77,6 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | np.nda
         if position > len(message):
             raise InputError(ENDS_EARLY)
         yield number, value
-    raise InputError(f"it is damaged: a message has more than {MOST_FIELDS} fields")
 
 
 def varint(message: memoryview, position: int) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from .torch_tensor import Storage, Tensor, describe_tensor
 T = TypeVar("T")
 
 LARGEST_PICKLE = 2**20  # bytes; that of a VGG takes 4 KB
+MOST_INSTRUCTIONS = 300_000  # that of a VGG has some thousand
 
 # The first of each pair until 2018.
 REBUILD_TENSOR = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
@@ -64,7 +65,9 @@ def read_pickle(stream: io.BytesIO) -> tuple[Any, dict[str, Storage]]:
     """
     machine = Machine()
     try:
-        for instruction, argument, _ in pickletools.genops(stream):
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+            if count == MOST_INSTRUCTIONS:
+                raise InputError("its pickle has far more instructions than a state dict needs")
             machine.step(instruction.name, argument)
         return machine.stack.pop(), machine.storages
     except (InputError, MemoryError):
