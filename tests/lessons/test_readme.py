@@ -15,6 +15,7 @@ import nnstyle
 from nnstyle.benchmark.__main__ import make_parser as make_benchmark_parser
 from nnstyle.cli.arguments import make_parser
 from nnstyle.weights.__main__ import make_parser as make_weights_parser
+from tests.campaigns import fuzz, kills, long_life
 from weights.compare import make_parser as make_compare_parser
 from weights.neural_style import make_parser as make_neural_style_parser
 
@@ -31,6 +32,9 @@ PARSERS = {
     "nnstyle.weights": make_weights_parser(),
     "weights.compare": make_compare_parser(),
     "weights.neural_style": make_neural_style_parser(),
+    "tests.campaigns.fuzz": fuzz.make_parser(),
+    "tests.campaigns.kills": kills.make_parser(),
+    "tests.campaigns.long_life": long_life.make_parser(),
 }
 # Programs that are not ours. Only their first word is checked.
 OTHER_PROGRAMS = ("ruff", "mypy", ".", ".ci/run")

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -47,9 +46,14 @@ def start(folder, *arguments, stderr=subprocess.PIPE):
         stderr=stderr,
         text=True,
         env=ENVIRONMENT,
-        # Where the tests run in the background, a shell has them, and what they start, ignore Ctrl-C.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=take_signals,
     )
+
+
+def take_signals():
+    """Signals end a process: a shell has programs in the background ignore Ctrl-C, and `nohup` SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def command(arguments):
