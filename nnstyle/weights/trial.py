@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
+from ..pictures.memory import is_lack_of_memory
 
 # A large VGG takes a second or two. Processor time counts: a busy machine is no damage.
 MOST_SECONDS, MOST_WAITING = 20, 600
+NO_MEMORY = 3  # the exit status for that
 MOST_MEMORY = 4 << 30  # bytes of address space, and four times the file
 
 
@@ -34,6 +36,8 @@ def try_to_read(path: Path) -> None:
         raise InputError("it is damaged: reading it does not end") from None
     except (OSError, TypeError, ValueError):  # there is no Python to start, or no memory for it
         return
+    if done.returncode == NO_MEMORY:
+        raise InputError("it is damaged: reading it takes far more memory than there is in it")
     if done.returncode < 0:  # a signal ended it
         raise InputError("it is damaged: the HDF5 library fails to read it, or does not end")
 
@@ -59,8 +63,12 @@ def main(path: str, seconds: str) -> None:
     from .loading import format_of, read_weights
 
     limit_this_process(os.path.getsize(path), int(seconds))
-    with contextlib.suppress(Exception), format_of(Path(path))(path) as contents:
-        read_weights(contents, Path(path))
+    try:
+        with format_of(Path(path))(path) as contents:
+            read_weights(contents, Path(path))
+    except Exception as error:  # noqa: BLE001  # any other: the file is not what it should be
+        if is_lack_of_memory(error):
+            sys.exit(NO_MEMORY)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,15 @@ def test_an_hdf5_file_that_would_do_harm_is_refused(tmp_path, maker, words):
         tracemalloc.stop()
 
 
+def test_long_names_are_refused(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_group("x" * 2000)
+    with pytest.raises(InputError, match="longer names, than a network needs"):
+        load_weights(tmp_path / "x.h5")
+
+
 def test_a_header_is_not_read_before_its_length_is_looked_at(tmp_path):
     (tmp_path / "x.npz").write_bytes(hostile_weights.npz_bomb())
     tracemalloc.start()

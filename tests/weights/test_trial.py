@@ -46,6 +46,16 @@ def test_a_process_that_dies_is_damage(tmp_path, with_trial, monkeypatch, number
         load_weights(path)
 
 
+@pytest.mark.slow
+def test_one_that_takes_far_too_much_memory_is_damage(tmp_path, with_trial, monkeypatch):
+    path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
+    (tmp_path / "ends").write_text(f"#!/bin/sh\nexit {trial.NO_MEMORY}\n")
+    (tmp_path / "ends").chmod(0o755)
+    monkeypatch.setattr(trial.sys, "executable", str(tmp_path / "ends"))
+    with pytest.raises(InputError, match="takes far more memory than there is in it"):
+        load_weights(path)
+
+
 @pytest.mark.parametrize("executable", ["", None, "/no/such/python"])
 def test_without_python_nothing_is_tried(tmp_path, with_trial, monkeypatch, executable):
     path = write_vgg(tmp_path / "vgg.h5", tiny_weights())

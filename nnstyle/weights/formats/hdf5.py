@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STATED = (*PREPROCESSING, "name", "pooling", "beta_per_pixel", "style_layer_weights", "backend")
 
 # What a file of a network may have at most: VGG-19 in a large model has some hundred arrays, four deep.
-MOST_ITEMS, MOST_DEPTH = 20_000, 16
+MOST_ITEMS, MOST_DEPTH, LONGEST_PATH = 20_000, 16, 1000
 MOST_NUMBERS = 16  # of one attribute
 LONGEST_TEXT = 4096  # bytes, of one attribute
 # An array of more than so many bytes takes at least a twentieth of them in the file: noise does not shrink.
@@ -143,8 +143,8 @@ def arrays_in(file: h5py.File) -> dict[str, StoredArray]:
         path, group = waiting.pop()
         for name in group:
             count += 1
-            if count > MOST_ITEMS or path.count("/") > MOST_DEPTH:
-                raise InputError("it has far more groups than a network needs")
+            if count > MOST_ITEMS or path.count("/") > MOST_DEPTH or len(path) + len(name) > LONGEST_PATH:
+                raise InputError("it has far more groups, or longer names, than a network needs")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 refuse_layer(path + name, "is a link, which is not followed")
                 continue
