@@ -144,7 +144,7 @@ def arrays_in(file: h5py.File) -> dict[str, StoredArray]:
         for name in group:
             count += 1
             if count > MOST_ITEMS or path.count("/") > MOST_DEPTH or len(path) + len(name) > LONGEST_PATH:
-                raise InputError("it has far more groups, or longer names, than a network needs")
+                raise InputError("it has far more groups than a network needs, or longer names")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 refuse_layer(path + name, "is a link, which is not followed")
                 continue
