@@ -65,9 +65,12 @@ def fetch(name: str, progress: bool = False) -> Path:
 
 
 class Bar(tqdm):
-    """A bar that ends a download which is larger than it should be, shown or not."""
+    """A bar that ends a download which is, or says that it is, larger than it should be; shown or not."""
 
-    taken = 0.0  # bytes
+    most = taken = 0.0  # bytes
+
+    def __bool__(self) -> bool:
+        return True  # tqdm's is false where the server does not tell a size, and pooch then tells it nothing
 
     def reset(self, total: float | None = None) -> None:
         self.taken = 0
@@ -75,7 +78,8 @@ class Bar(tqdm):
 
     def update(self, n: float | None = 1) -> bool | None:
         self.taken += n or 0
-        if self.taken > (self.total or 0) + CHUNK:  # pooch counts the last piece as a whole one
+        said = self.total or 0  # pooch writes here what the server says: nothing, or anything
+        if said > self.most or self.taken > self.most + CHUNK:  # pooch counts the last piece as a whole one
             raise ValueError
         return super().update(n)
 
@@ -91,6 +95,7 @@ def retrieve(address: str, network: Known, folder: Path, progress: bool) -> Path
     with Bar(
         desc=network.file, total=network.size, unit="B", unit_scale=True, leave=False, disable=disable
     ) as bar:
+        bar.most = network.size
         downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=60)
         return Path(pooch.retrieve(address, network.checksum, network.file, folder, downloader=downloader))
 

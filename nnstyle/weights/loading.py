@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from math import prod
 from pathlib import Path
 
 import h5py
@@ -19,6 +22,7 @@ from .formats.caffe import is_caffe, open_caffe
 from .formats.contents import CONVOLUTIONS, Contents, StoredArray
 from .formats.hdf5 import open_hdf5
 from .formats.keras_zip import open_keras_zip
+from .formats.mapped import mapped
 from .formats.matconvnet import open_matconvnet
 from .formats.named_arrays import open_npz, open_safetensors
 from .formats.torch_legacy import MAGIC, open_torch_legacy
@@ -30,12 +34,17 @@ from .weights import Layer, Weights
 
 # VGG has 512 at most. A file that claims many more is damaged, or made to fill the memory.
 MOST_CHANNELS = 2048
+MOST_NUMBERS = 1 << 28  # in all, 1 GB; a VGG has 20 million
+
+# An archive has fewer members; they lie at its end, with some hundred bytes for each.
+MOST_MEMBERS, LONGEST_END = 10_000, 1 << 23
+MEMBER = re.compile(b"PK\1\2")
 
 # Of these, the library can crash or hang.
 USE_HDF5 = open_hdf5, open_keras_zip
 
 # What the libraries behind the formats raise for damaged files.
-UNREADABLE = KeyError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile
+UNREADABLE = KeyError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error
 
 Reader = Callable[[str | os.PathLike], AbstractContextManager[Contents]]
 
@@ -74,7 +83,8 @@ def load_weights(
     if not isinstance(given, Preprocessing | None):
         raise InputError(f"a preprocessing is a Preprocessing or a text, not {type(given).__name__}")
     path = find_file(source, progress)
-    with open_weights(path) as contents:
+    is_known = isinstance(source, str) and source in KNOWN  # its checksum was compared
+    with open_weights(path, is_known) as contents:
         return read_weights(contents, path, given)
 
 
@@ -120,11 +130,14 @@ def find_file(source: str | os.PathLike, progress: bool = False) -> Path:
 
 
 @contextlib.contextmanager
-def open_weights(path: Path) -> Iterator[Contents]:
-    """The `Contents` of a weights file of any format; every complaint about it names the file."""
+def open_weights(path: Path, is_known: bool = False) -> Iterator[Contents]:
+    """The `Contents` of a weights file of any format; every complaint about it names the file.
+
+    What is not known to be whole is tried first, if it is HDF5.
+    """
     try:
         open_file = format_of(path)
-        if open_file in USE_HDF5 and path not in POCKET_PATHS:
+        if open_file in USE_HDF5 and not is_known and path not in POCKET_PATHS:
             try_to_read(path)
         with open_file(path) as contents:
             yield contents
@@ -141,6 +154,7 @@ def format_of(path: Path) -> Reader:
     if h5py.is_hdf5(path):
         return open_hdf5
     if zipfile.is_zipfile(path):
+        check_members(path)
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if "model.weights.h5" in names:
@@ -162,9 +176,16 @@ def format_of(path: Path) -> Reader:
     )
 
 
+def check_members(path: Path) -> None:
+    """Raise InputError for an archive of very many members, which would take long to list."""
+    for count, _ in enumerate(MEMBER.finditer(mapped(path)[-LONGEST_END:]), start=1):
+        if count > MOST_MEMBERS:
+            raise InputError("it is an archive of far more members than a network needs")
+
+
 def check_shapes(layers: Mapping[str, tuple[StoredArray, StoredArray]]) -> None:
     """Raise InputError unless the layers follow one another as in VGG-19 or VGG-16."""
-    channels = 3
+    channels, count = 3, 0
     for name in layers_of(layers):
         if name not in CONVOLUTIONS:
             continue
@@ -175,6 +196,9 @@ def check_shapes(layers: Mapping[str, tuple[StoredArray, StoredArray]]) -> None:
         if kernel.shape != expected or bias.shape != expected[-1:] or not 0 < expected[-1] <= MOST_CHANNELS:
             raise InputError(f"{name} has kernel {kernel.shape} and bias {bias.shape}, expected {expected}")
         channels = kernel.shape[-1]
+        count += prod(kernel.shape)
+    if count > MOST_NUMBERS:
+        raise InputError(f"its kernels have {count} numbers, far more than a VGG's")
 
 
 def read_layer(name: str, *stored: StoredArray) -> Layer:

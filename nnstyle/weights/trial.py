@@ -20,16 +20,16 @@ def try_to_read(path: Path) -> None:
 
     Where no process can be started, nothing is tried.
     """
+    if getattr(sys, "frozen", False):  # what could be started is no Python, but a program with Python in it
+        return
     command = [sys.executable, "-m", __name__, os.fspath(path.absolute()), str(MOST_SECONDS)]
-    package = os.fspath(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
     try:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            cwd=Path(__file__).parents[2],  # Python looks for modules there, and not where the user is
             timeout=MOST_WAITING,
         )
     except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nnstyle import InputError, load_weights
-from nnstyle.weights import download, known
+from nnstyle.weights import download, known, loading
 from nnstyle.weights.__main__ import main
 from tests.support.tiny import tiny_weights
 from tests.support.vgg_files import write_vgg
@@ -28,14 +28,28 @@ class Handler(BaseHTTPRequestHandler):
             return
         content = server.content if how != "wrong" else bytes(len(server.content))
         self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
+        if how == "large":
+            self.send_header("Content-Length", str(1 << 40))
+        elif how not in ("silent", "endless"):
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        if how in ("large", "endless"):
+            self.serve_too_much()
+            return
         half = len(content) // 2
         self.wfile.write(content[:half])
         if how == "slow":
             time.sleep(0.5)
         if how != "cut":
             self.wfile.write(content[half:])
+
+    def serve_too_much(self):
+        """50 MB, unless nobody listens any more."""
+        try:
+            for _ in range(50):
+                self.server.sent += self.wfile.write(bytes(1_000_000))
+        except OSError:
+            pass
 
     def log_message(self, *_):
         pass
@@ -49,7 +63,7 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setenv("NNSTYLE_CACHE", str(cache))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.content, server.asked, server.cache = content, [], cache
+        server.content, server.asked, server.cache, server.sent = content, [], cache, 0
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -98,6 +112,28 @@ def test_where_all_fail_nothing_stays_and_the_way_out_is_told(server, monkeypatc
     message = str(refusal.value)
     assert "\n" not in message and "--weights pocket" in message
     assert f"/{bad}/tiny.h5" in message and str(server.cache) in message
+
+
+@pytest.mark.parametrize("how", ["large", "endless"])
+def test_what_is_too_large_is_not_taken(server, monkeypatch, how):
+    """Whether the server tells its size or not."""
+    know(monkeypatch, server, how)
+    with pytest.raises(InputError, match="not the file that it should be"):
+        load_weights("tiny")
+    assert server.sent < 20_000_000 and in_cache(server) == {}
+
+
+def test_a_server_need_not_tell_the_size(server, monkeypatch):
+    """As where the bytes come in pieces; of a file that is larger than what is taken at once."""
+    monkeypatch.setattr(download, "CHUNK", 1000)
+    know(monkeypatch, server, "silent")
+    assert download.fetch("tiny").read_bytes() == server.content
+
+
+def test_a_known_file_is_not_tried_in_another_process(server, monkeypatch):
+    know(monkeypatch, server, "good")
+    monkeypatch.setattr(loading, "try_to_read", lambda path: pytest.fail("it was tried"))
+    load_weights("tiny")
 
 
 def test_without_a_connection(server, monkeypatch):

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from nnstyle import InputError, load_weights
-from nnstyle.weights import download
+from nnstyle.weights import download, loading
+from nnstyle.weights.formats.contents import StoredArray
 from nnstyle.weights.known import KNOWN
 from tests.campaigns import hostile_weights
 from tests.support.tiny import tiny_weights
 from tests.support.vgg_files import write_vgg
+from tests.support.weight_files import CONVOLUTIONS, caffe_layer, field, matlab_array, matlab_file
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,8 @@ from tests.support.vgg_files import write_vgg
         (hostile_weights.linked, "conv1_1 lacks its /block1_conv1/block1_conv1_b_1:0"),
         (hostile_weights.many_texts, "its name should be a text or a few numbers"),
         (hostile_weights.chunk_bomb, "claims 1073 MB, and far less is in the file"),
+        (hostile_weights.deflate_bomb, "a compressed part of it holds more than it should"),
+        (hostile_weights.large_chunk, "holds more than it should"),
     ],
 )
 def test_an_hdf5_file_that_would_do_harm_is_refused(tmp_path, maker, words):
@@ -35,6 +39,79 @@ def test_an_hdf5_file_that_would_do_harm_is_refused(tmp_path, maker, words):
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_arrays_of_which_nothing_is_in_the_file_are_refused(tmp_path):
+    """Sixteen kernels of 60 MB each, in 27 KB, took 1 GB."""
+    import h5py
+
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("block1_conv1/W", (3, 3, 3, 1300), "f4")
+        file.create_dataset("block1_conv2/W", (3, 3, 1300, 1300), "f4")
+        for number in (1, 2):
+            file.create_dataset(f"block1_conv{number}/b", (1300,), "f4")
+    with pytest.raises(InputError, match="claims 60 MB, and far less is in the file"):
+        load_weights(tmp_path / "x.h5")
+
+
+def test_a_network_of_more_than_a_gigabyte_is_refused():
+    layers, channels = {}, 3
+    for name in CONVOLUTIONS["vgg19"]:
+        layers[name] = StoredArray((3, 3, channels, 2048), np.zeros), StoredArray((2048,), np.zeros)
+        channels = 2048
+    with pytest.raises(InputError, match="far more than a VGG's"):
+        loading.check_shapes(layers)
+
+
+def test_filters_that_are_not_known_are_refused(tmp_path):
+    import h5py
+
+    path = write_vgg(tmp_path / "x.h5", tiny_weights())
+    with h5py.File(path, "a") as file:
+        del file["block1_conv1/block1_conv1_b_1:0"]
+        file["block1_conv1"].create_dataset(
+            "b", data=np.zeros(4, "f4"), chunks=(4,), scaleoffset=3, compression="gzip"
+        )
+    with pytest.raises(InputError, match="compressed in a way that is not read here"):
+        load_weights(path)
+
+
+def test_an_npz_is_not_inflated_in_ways_that_know_no_bound(tmp_path):
+    import zipfile
+
+    for kind in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(tmp_path / "x.npz", "w", kind) as archive:
+            archive.writestr("conv1_1.weight.npy", b"")
+        with pytest.raises(InputError, match="compressed in a way that NumPy does not write"):
+            load_weights(tmp_path / "x.npz")
+
+
+def test_an_archive_of_very_many_members_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "MOST_MEMBERS", 10)
+    names = [f"{number}" for number in range(11)]
+    np.savez(tmp_path / "x.npz", **dict.fromkeys(names, np.zeros(1)))
+    with pytest.raises(InputError, match="far more members than a network needs"):
+        load_weights(tmp_path / "x.npz")
+
+
+def test_a_safetensors_file_of_long_names_is_refused(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes((1 << 23).to_bytes(8, "little") + b"{" + b" " * (1 << 23))
+    with pytest.raises(InputError, match="its header is said to have 8388608 bytes"):
+        load_weights(tmp_path / "x.safetensors")
+
+
+def test_a_caffemodel_of_many_axes_is_refused(tmp_path):
+    shape = field(7, field(1, b"\1" * 1000))
+    (tmp_path / "x.caffemodel").write_bytes(caffe_layer("new", "conv1_1", [shape, shape]))
+    with pytest.raises(InputError, match="far more axes"):
+        load_weights(tmp_path / "x.caffemodel")
+
+
+def test_a_mat_of_many_variables_is_refused(tmp_path):
+    variable = matlab_array(1, (0, 0), b"", "x")
+    (tmp_path / "x.mat").write_bytes(matlab_file(*[variable] * 10_001))
+    with pytest.raises(InputError, match="more variables"):
+        load_weights(tmp_path / "x.mat")
 
 
 def test_long_names_are_refused(tmp_path):
@@ -57,7 +134,16 @@ def test_a_header_is_not_read_before_its_length_is_looked_at(tmp_path):
         tracemalloc.stop()
 
 
-def test_chunks_and_compression_as_keras_writes_them_are_read(tmp_path):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "gzip"},
+        {"compression": "gzip", "shuffle": True, "fletcher32": True},
+        {"compression": "lzf", "shuffle": True},
+    ],
+)
+def test_chunks_and_compression_as_keras_writes_them_are_read(tmp_path, options):
     import h5py
 
     path = write_vgg(tmp_path / "x.h5", tiny_weights())
@@ -67,7 +153,7 @@ def test_chunks_and_compression_as_keras_writes_them_are_read(tmp_path):
         for name in list(group):
             values = group[name][()]
             del group[name]
-            group.create_dataset(name, data=values, chunks=values.shape, compression="gzip")
+            group.create_dataset(name, data=values, chunks=values.shape, **options)
     np.testing.assert_array_equal(load_weights(path)["conv1_1"][0], expected["conv1_1"][0])
 
 
@@ -85,6 +171,7 @@ def test_a_pipe_in_the_cache_or_as_a_path_is_not_opened(tmp_path, monkeypatch):
 def test_a_download_ends_as_soon_as_it_is_too_large():
     for disable in (True, None):
         with download.Bar(total=1000, disable=disable) as bar:
+            bar.most = 1000
             bar.update(download.CHUNK)
             bar.update(1000)
             with pytest.raises(ValueError):

@@ -56,6 +56,23 @@ def test_one_that_takes_far_too_much_memory_is_damage(tmp_path, with_trial, monk
         load_weights(path)
 
 
+@pytest.mark.slow
+def test_nothing_is_run_of_the_folder_where_the_user_is(tmp_path, with_trial, monkeypatch):
+    path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
+    for name in ("nnstyle.py", "h5py.py", "numpy.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    load_weights(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_program_that_is_no_python_is_not_started(tmp_path, with_trial, monkeypatch):
+    path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
+    monkeypatch.setattr(trial.sys, "frozen", True, raising=False)
+    monkeypatch.setattr(trial.subprocess, "run", lambda *_, **__: pytest.fail("it was started"))
+    load_weights(path)
+
+
 @pytest.mark.parametrize("executable", ["", None, "/no/such/python"])
 def test_without_python_nothing_is_tried(tmp_path, with_trial, monkeypatch, executable):
     path = write_vgg(tmp_path / "vgg.h5", tiny_weights())

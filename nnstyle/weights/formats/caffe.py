@@ -28,6 +28,7 @@ OLD_SHAPE, SHAPE, DIMENSIONS = (1, 2, 3, 4), 7, 1
 NUMBERS: dict[int, np.dtype] = {5: np.dtype("<f4"), 8: np.dtype("<f8")}
 
 MOST_AXES = 32  # Caffe's own limit
+LONGEST_SHAPE = 10 * MOST_AXES  # bytes
 
 
 def is_caffe(path: str | os.PathLike) -> bool:
@@ -129,5 +130,7 @@ def dimensions(shape: memoryview, budget: Budget) -> list[int]:
         if number == DIMENSIONS and isinstance(value, int):
             found.append(value)
         elif number == DIMENSIONS and isinstance(value, memoryview):
+            if len(value) > LONGEST_SHAPE:
+                raise InputError("it is damaged: an array has far more axes than any of Caffe's")
             found += varints(value)
     return found

@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import itertools
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -27,7 +29,17 @@ MOST_ITEMS, MOST_DEPTH, LONGEST_PATH = 20_000, 16, 1000
 MOST_NUMBERS = 16  # of one attribute
 LONGEST_TEXT = 4096  # bytes, of one attribute
 # An array of more than so many bytes takes at least a twentieth of them in the file: noise does not shrink.
-LARGE, MOST_SHRUNK = 1 << 26, 20
+LARGE, MOST_SHRUNK = 1 << 22, 20
+# The filters that are undone here. What lzf has compressed may grow almost a hundredfold.
+DEFLATE, SHUFFLE, CHECKSUM, LZF = (
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    32000,
+)
+FILTER_ORDER = {SHUFFLE: 0, DEFLATE: 1, LZF: 1, CHECKSUM: 2}
+LARGEST_LZF = 1 << 22  # bytes of a chunk; h5py makes them of 1 MB at most
+CHECKSUM_SIZE = 4  # bytes
 
 
 @contextlib.contextmanager
@@ -188,9 +200,34 @@ def stored_dataset(path: str, dataset: h5py.Dataset) -> StoredArray:
         in_memory = max(in_memory, dataset.nbytes)
         if in_memory > LARGE and in_memory > MOST_SHRUNK * dataset.id.get_storage_size():
             raise InputError(f"{path} claims {in_memory // 1_000_000} MB, and far less is in the file")
+        check_chunks(path, dataset)
         return dataset[()]
 
     return StoredArray(dataset.shape or (), read)
+
+
+def check_chunks(path: str, dataset: h5py.Dataset) -> None:
+    """Raise InputError if a compressed chunk holds more than it should: the library would inflate all of it."""
+    how = dataset.id.get_create_plist()
+    filters = [how.get_filter(number)[0] for number in range(how.get_nfilters())]
+    orders = [FILTER_ORDER.get(name, -1) for name in filters]
+    if -1 in orders or orders != sorted(set(orders)):
+        raise InputError(f"{path} is compressed in a way that is not read here: gzip is")
+    if not dataset.chunks or not filters:
+        return
+    most = dataset.dtype.itemsize * prod(dataset.chunks) + CHECKSUM_SIZE
+    if LZF in filters and most > LARGEST_LZF:
+        raise InputError(f"{path} is compressed with lzf in larger chunks than are read here: gzip is read")
+    too_much = InputError(f"{path} is damaged: a compressed part of it holds more than it should")
+    steps = (range(0, length, step) for length, step in zip(dataset.shape, dataset.chunks, strict=True))
+    for corner in itertools.product(*steps):
+        chunk = dataset.id.get_chunk_info_by_coord(corner)
+        if chunk.size > 2 * most + 100:  # noise grows a little
+            raise too_much
+        if DEFLATE in filters and chunk.size and not chunk.filter_mask >> filters.index(DEFLATE) & 1:
+            inflated = zlib.decompressobj().decompress(dataset.id.read_direct_chunk(corner)[1], most + 1)
+            if len(inflated) > most:
+                raise too_much
 
 
 def write_hdf5(path: str | os.PathLike, weights: "Weights", dtype: type = np.float32) -> None:

@@ -32,6 +32,7 @@ COMPLEX = 8  # in the second byte of the flags
 
 # Limits that the file of a network stays far below.
 DEEPEST, MOST_ARRAYS, MOST_AXES, LONGEST_TEXT = 16, 100_000, 32, 1000
+MOST_VARIABLES = 10_000
 LARGEST_ELEMENT = 1 << 20  # bytes of a text, of names or of a shape
 SMALL = 2**18  # numbers: an array that is larger, and no 3x3 kernel, is passed over as well
 
@@ -69,7 +70,11 @@ def read_variables(path: str | os.PathLike, names: Sequence[str]) -> dict[str, A
     if bytes(data.take(HEADER_SIZE)[-2:]) != b"IM":
         raise InputError("it is a big-endian file, which is not read here: load and save it in MATLAB")
     with open(path, "rb") as file:
+        count = 0
         while data.position < len(data.data):
+            count += 1
+            if count > MOST_VARIABLES:
+                raise InputError("it is damaged: it has more variables than a network's file")
             kind, size = struct.unpack("<II", data.take(8))
             source: Stored | Inflated = Stored(data.take(size))
             if kind == COMPRESSED:

@@ -1,7 +1,6 @@
 """NumPy's ``.npz`` and ``.safetensors``: arrays named as in torchvision, Keras or the author's file."""
 
 import contextlib
-import lzma
 import os
 import zipfile
 import zlib
@@ -18,6 +17,7 @@ from .naming import contents_from_names
 
 LONGEST_STATEMENT = 4096  # bytes of one of these, where a text or 3 numbers would do
 LONGEST_HEADER = 1 << 16  # bytes of a .npy's header, where a hundred would do
+LONGEST_NAMES = 1 << 22  # bytes of all names and shapes of a .safetensors: some hundred for each array
 TENSOR_TYPES = ("F16", "F32", "F64")  # safetensors' names; NumPy has no bfloat16
 
 
@@ -39,12 +39,17 @@ def complaints_about_archives() -> Iterator[None]:
     """What zipfile raises for a damaged archive, in our words."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(f"it is damaged: {error}") from None
 
 
 def stored_member(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> StoredArray:
     """An array of the archive. Reading it asks for no more memory than the archive says it takes."""
+    if member.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):  # others inflate without a bound
+        raise InputError(f"{name} is compressed in a way that NumPy does not write")
     with archive.open(member) as file:
         shape, dtype = read_header(name, file)
         size = file.tell() + prod(shape) * dtype.itemsize
@@ -92,6 +97,10 @@ def open_safetensors(path: str | os.PathLike) -> Iterator[Contents]:
     Texts called channel_order, mean and scale in its metadata state the preprocessing, if
     there are any: numbers with commas between them, in brackets or not.
     """
+    with open(path, "rb") as start:
+        length = int.from_bytes(start.read(8), "little")
+    if length > LONGEST_NAMES:
+        raise InputError(f"it is damaged: its header is said to have {length} bytes")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             arrays = {name: stored_tensor(file, name) for name in file.keys()}
