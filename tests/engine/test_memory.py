@@ -11,6 +11,7 @@ import pytest
 
 from nnstyle import Engine, InputError, prepare, run
 from nnstyle.engine import devices, memory
+from nnstyle.engine.cpu import Cpu
 from nnstyle.stylize import bytes_needed, engine_for
 from tests.support.tiny import tiny_weights
 
@@ -136,7 +137,7 @@ def free(monkeypatch):
 
     def patch(without, with_swap=None):
         total = without if with_swap is None else with_swap
-        monkeypatch.setattr(devices.CPU, "available", lambda swap=False: total if swap else without, False)
+        monkeypatch.setattr(Cpu, "available", lambda self, swap=False: total if swap else without)
 
     return patch
 
