@@ -23,7 +23,7 @@ hypothesis.settings.load_profile("nnstyle")
 
 @pytest.fixture(autouse=True)
 def no_trial(monkeypatch):
-    """HDF5 files are not read in another process first, which takes a second: ``weights/test_trial.py`` is for that."""
+    """HDF5 files are not read in another process, which takes a second: ``weights/test_trial.py`` is for that."""
     monkeypatch.setattr("nnstyle.weights.loading.try_to_read", lambda path: None)
 
 

@@ -29,7 +29,7 @@ from .formats.torch_legacy import MAGIC, open_torch_legacy
 from .formats.torch_zip import open_torch_zip
 from .known import KNOWN, POCKET_PATHS
 from .recognition import tell
-from .trial import try_to_read
+from .trial import open_handed_over, try_to_read
 from .weights import Layer, Weights
 
 # VGG has 512 at most. A file that claims many more is damaged, or made to fill the memory.
@@ -42,6 +42,8 @@ MEMBER = re.compile(b"PK\1\2")
 
 # Of these, the library can crash or hang.
 USE_HDF5 = open_hdf5, open_keras_zip
+
+MOST_LETTERS = 500  # of a complaint
 
 # What the libraries behind the formats raise for damaged files.
 UNREADABLE = KeyError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error
@@ -131,22 +133,29 @@ def find_file(source: str | os.PathLike, progress: bool = False) -> Path:
 
 @contextlib.contextmanager
 def open_weights(path: Path, is_known: bool = False) -> Iterator[Contents]:
-    """The `Contents` of a weights file of any format; every complaint about it names the file.
+    """The `Contents` of a weights file of any format; every complaint about it is one line that names the file.
 
-    What is not known to be whole is tried first, if it is HDF5.
+    What is not known to be whole is read in another process, if it is HDF5.
     """
     try:
         open_file = format_of(path)
-        if open_file in USE_HDF5 and not is_known and path not in POCKET_PATHS:
-            try_to_read(path)
-        with open_file(path) as contents:
+        is_doubtful = open_file in USE_HDF5 and not is_known and path not in POCKET_PATHS
+        handed_over = try_to_read(path) if is_doubtful else None
+        with open_handed_over(handed_over) if handed_over else open_file(path) as contents:
             yield contents
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {clear(error)}") from None
     except (MemoryError, *UNREADABLE) as error:
         if is_lack_of_memory(error):
             raise InputError(f"{path}: there is not enough memory to read it") from None
-        raise InputError(f"{path} cannot be read, it may be damaged: {error}") from error
+        raise InputError(f"{path} cannot be read, it may be damaged: {clear(error)}") from error
+
+
+def clear(error: Exception) -> str:
+    """What an error says, in one line that a terminal shows as it is: names in a file may be anything."""
+    line = " ".join(str(error).split())
+    shown = "".join(letter if letter.isprintable() else "?" for letter in line[:MOST_LETTERS])
+    return shown if len(line) <= MOST_LETTERS else f"{shown} ..."
 
 
 def format_of(path: Path) -> Reader:

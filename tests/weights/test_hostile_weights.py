@@ -1,20 +1,33 @@
 """A weights file reads nothing else, and takes no memory that is not in it."""
 
 import os
+import pickle
+import struct
 import time
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 
 from nnstyle import InputError, load_weights
 from nnstyle.weights import download, loading
+from nnstyle.weights.formats import matlab5
 from nnstyle.weights.formats.contents import StoredArray
 from nnstyle.weights.known import KNOWN
 from tests.campaigns import hostile_weights
+from tests.support import torch_files
 from tests.support.tiny import tiny_weights
 from tests.support.vgg_files import write_vgg
-from tests.support.weight_files import CONVOLUTIONS, caffe_layer, field, matlab_array, matlab_file
+from tests.support.weight_files import (
+    CONVOLUTIONS,
+    assert_refused,
+    caffe_layer,
+    data_element,
+    field,
+    matlab_array,
+    matlab_file,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +40,7 @@ from tests.support.weight_files import CONVOLUTIONS, caffe_layer, field, matlab_
         (hostile_weights.chunk_bomb, "claims 1073 MB, and far less is in the file"),
         (hostile_weights.deflate_bomb, "a compressed part of it holds more than it should"),
         (hostile_weights.large_chunk, "holds more than it should"),
+        (hostile_weights.many_chunks, "in far more pieces than are read here"),
     ],
 )
 def test_an_hdf5_file_that_would_do_harm_is_refused(tmp_path, maker, words):
@@ -188,9 +202,6 @@ def test_a_caffemodel_has_one_budget_of_fields(tmp_path):
 
 
 def test_a_mat_of_millions_of_field_names_is_refused(tmp_path):
-    import struct
-    import zlib
-
     def element(kind, data):
         return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
 
@@ -222,3 +233,65 @@ def test_a_pickle_of_a_million_instructions_is_refused(tmp_path):
         archive.writestr("x/data.pkl", b"\x80\x02" + b")0" * 500_000 + b").")
     with pytest.raises(InputError, match="far more instructions|pickle"):
         load_weights(tmp_path / "x.pth")
+
+
+def test_an_npz_of_zeros_is_refused(tmp_path):
+    """A network of 1 GB in 1 MB."""
+    (tmp_path / "x.npz").write_bytes(hostile_weights.npz_of_zeros())
+    tracemalloc.start()
+    try:
+        assert_refused(tmp_path / "x.npz", "claims 29 MB, and far less is in the file")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_that_python_2_wrote_is_no_warning(tmp_path):
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4L,)}"
+    (tmp_path / "x.npz").write_bytes(hostile_weights.npz_of_header(header))
+    assert_refused(tmp_path / "x.npz", "its header tells of")  # a warning would be an error
+
+
+def test_a_header_that_nests_deep_is_damage_and_no_lack_of_memory(tmp_path):
+    for header in ("-" * 9000 + "1", "-" * 2000 + "1", "(" * 2000, "1" + "+1j" * 600):
+        (tmp_path / "x.npz").write_bytes(hostile_weights.npz_of_header(header))
+        assert_refused(tmp_path / "x.npz", "no header can be read")
+
+
+def test_the_names_in_a_file_do_not_reach_the_terminal_as_they_are(tmp_path):
+    """Nor does a name of 60,000 letters; a .safetensors had one of 3 MB."""
+    for name in ("\x1b[2J\n.conv1_1.weight", "x" * 60_000 + ".conv1_1.weight"):
+        (tmp_path / "x.npz").write_bytes(hostile_weights.npz_of_header(KERNEL, name))
+        with pytest.raises(InputError) as refusal:
+            load_weights(tmp_path / "x.npz")
+        assert str(refusal.value).isprintable()
+        assert len(str(refusal.value)) < 700 + len(str(tmp_path))
+
+
+KERNEL = "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3, 3, 3)}"
+
+
+def test_what_a_mat_inflates_has_one_budget(tmp_path, monkeypatch):
+    """A file of 16 MB took 43 s: every array that is passed over is inflated."""
+    monkeypatch.setattr(matlab5, "MOST_INFLATED", 1 << 22)
+    array = matlab_array(5, (1, 1), data_element(9, bytes(1 << 20)))
+    data = zlib.compress(array)
+    (tmp_path / "x.mat").write_bytes(matlab_file(*[struct.pack("<II", 15, len(data)) + data] * 3))
+    assert_refused(tmp_path / "x.mat", "no layer called conv1_1")
+    (tmp_path / "x.mat").write_bytes(matlab_file(*[struct.pack("<II", 15, len(data)) + data] * 5))
+    assert_refused(tmp_path / "x.mat", "become far more than a network")
+
+
+def test_numbers_that_lie_far_apart_are_not_read(tmp_path):
+    """In a file of holes; one of 12 GB took 5 GB."""
+    far = 1 << 27
+    storage = torch_files.storage("0", 4 * far, view=b"N")
+    pieces = {
+        "features.0.weight": torch_files.tensor(storage, 0, (4, 3, 3, 3), (far, 9, 3, 1)),
+        "features.0.bias": torch_files.tensor(storage, 0, (4,), (1,)),
+    }
+    path = torch_files.write(tmp_path / "x", "legacy", torch_files.dictionary(pieces), {})
+    data = path.read_bytes().replace(pickle.dumps([], 2), pickle.dumps(["0"], 2))
+    path.write_bytes(data + struct.pack("<q", 4 * far))
+    os.truncate(path, path.stat().st_size + 4 * 4 * far)
+    assert_refused(path, "numbers lie far apart")

@@ -1,16 +1,18 @@
 """A file that makes the HDF5 library hang or crash costs one line, not the process."""
 
+import dataclasses
 import os
 import signal
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from nnstyle import InputError, load_weights
 from nnstyle.weights import loading, trial
 from tests.support.tiny import tiny_weights
-from tests.support.vgg_files import write_vgg
+from tests.support.vgg_files import group_of, write_vgg, zip_as_keras
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -21,10 +23,112 @@ def with_trial(monkeypatch):
     monkeypatch.setattr(loading, "try_to_read", trial.try_to_read)
 
 
+@pytest.fixture
+def begin_and(monkeypatch, tmp_path):
+    """In place of Python, a program that begins as the other process does, and then does something else."""
+
+    def start(what, begun="nnstyle reads\\n"):
+        program = tmp_path / "python"
+        program.write_text(f"#!/bin/sh\nprintf '{begun}'\n{what}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(trial.sys, "executable", str(program))
+
+    return start
+
+
+def write_all(path):
+    """A file that says all that a file may say."""
+    weights = tiny_weights()
+    write_vgg(
+        path,
+        weights,
+        name="a caf\u00e9",
+        channel_order=np.bytes_("BGR"),
+        mean=np.arange(3, dtype=np.float32),
+        scale=np.longdouble(0.5),
+        rescaled="by hand",
+        style_layer_weights=np.arange(5),
+        pooling="average",
+        beta_per_pixel=np.float32(3),
+    )
+    return path
+
+
 @pytest.mark.slow
-def test_a_file_that_is_all_right_is_read(tmp_path, with_trial):
+@pytest.mark.parametrize("form", ["h5", "keras"])
+def test_what_is_handed_over_is_what_is_read_here(tmp_path, monkeypatch, form):
+    path = write_all(tmp_path / "vgg.h5")
+    if form == "keras":
+        path = zip_as_keras(tmp_path / "vgg.keras", path)
+    expected = load_weights(path)  # here: see conftest.py
+    monkeypatch.setattr(loading, "try_to_read", trial.try_to_read)
+    monkeypatch.setattr(h5py, "File", lambda *_: pytest.fail("it was opened here"))
+    found = load_weights(path)
+    assert found == expected
+    for field in dataclasses.fields(found):
+        if field.name != "layers":
+            assert getattr(found, field.name) == getattr(expected, field.name)
+    assert found.name == "a caf\u00e9" and found.style_layer_weights == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.slow
+def test_what_stands_before_the_first_layer_is_handed_over(tmp_path, monkeypatch):
+    arrays = {f"features.{name}": array for name, array in before_and_first().items()}
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    expected = load_weights(tmp_path / "x.h5")
+    monkeypatch.setattr(loading, "try_to_read", trial.try_to_read)
+    found = load_weights(tmp_path / "x.h5")
+    assert found == expected and found.preprocessing == expected.preprocessing
+
+
+def before_and_first():
+    """A convolution of one pixel that doubles a picture, and those of a small VGG as PyTorch numbers them."""
+    arrays = {"0.weight": 2 * np.eye(3, dtype=np.float32)[:, :, None, None], "0.bias": np.ones(3, np.float32)}
+    for number, (kernel, bias) in zip((2, 5, 9, 12), tiny_weights(last="conv2_2").values()):
+        arrays |= {f"{number}.weight": kernel.transpose(3, 2, 0, 1), f"{number}.bias": bias}
+    return arrays
+
+
+@pytest.mark.slow
+def test_its_complaint_is_told_in_one_line(tmp_path, with_trial):
+    path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
+    with h5py.File(path, "a") as file:
+        file["block1_conv1/evil\x1b[2J\nname"] = np.zeros((2, 2))
+        del file["block1_conv1/block1_conv1_b_1:0"], file["block1_conv1/block1_conv1_W_1:0"]
+        file["block1_conv1/b\x1b[2J\n"] = np.zeros(4)
+    with pytest.raises(InputError, match=r"should hold one kernel and one bias") as refusal:
+        load_weights(path)
+    assert str(refusal.value).isprintable() and str(refusal.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("what", ["exit 0", "exit 1", "exit 2", "kill -9 $$"])
+def test_a_program_that_does_not_begin_as_ours_tells_nothing(tmp_path, with_trial, begin_and, what):
+    begin_and(what, begun="usage: ")
     path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
     assert load_weights(path).keys() == tiny_weights().keys()
+
+
+def test_a_full_disk_is_told(tmp_path, with_trial, begin_and):
+    begin_and("exit 1")
+    with pytest.raises(InputError, match="cannot be kept in .*: is the disk full"):
+        load_weights(write_vgg(tmp_path / "vgg.h5", tiny_weights()))
+
+
+@pytest.mark.slow
+def test_many_small_pieces_are_refused(tmp_path, with_trial):
+    """In 27 KB; it took 112 s and 4 GB."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        channels = 3
+        for layer in tiny_weights():
+            group = file.create_group(group_of(layer))
+            shape = (3, 3, channels, 340)
+            group.create_dataset("W", shape, "f4", chunks=(1, 1, 1, 1), compression="gzip")
+            group.create_dataset("b", (340,), "f4")
+            channels = 340
+    with pytest.raises(InputError, match="in far more pieces than are read here"):
+        load_weights(tmp_path / "x.h5")
 
 
 @pytest.mark.slow
@@ -36,22 +140,52 @@ def test_a_file_that_makes_the_library_hang_is_damaged(with_trial, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU])
-def test_a_process_that_dies_is_damage(tmp_path, with_trial, monkeypatch, number):
+@pytest.mark.parametrize("name", ["h5_crash.h5", "h5_heap.h5"])
+def test_a_file_that_makes_the_library_crash_is_damaged(with_trial, monkeypatch, name):
+    """HDF5 2.0.0 dies of the first; in the second it destroys its heap, and dies or hangs, now and then in another way."""
+    monkeypatch.setattr(trial, "MOST_SECONDS", 4)
+    with pytest.raises(InputError, match=rf"{name}: it (is damaged|cannot be read, it may be damaged)"):
+        load_weights(FIXTURES / name)
+
+
+@pytest.mark.parametrize("where", ["process", "folder"])
+def test_where_no_process_or_file_can_be_had_it_is_read_here(tmp_path, with_trial, monkeypatch, where):
+    def fail(*_, **__):
+        raise OSError("No usable temporary directory" if where == "folder" else "no process")
+
+    place = (trial.tempfile, "TemporaryFile") if where == "folder" else (trial.subprocess, "run")
+    monkeypatch.setattr(*place, fail)
     path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
-    (tmp_path / "dies").write_text(f"#!/bin/sh\nkill -{int(number)} $$\n")
-    (tmp_path / "dies").chmod(0o755)
-    monkeypatch.setattr(trial.sys, "executable", str(tmp_path / "dies"))
+    assert load_weights(path).keys() == tiny_weights().keys()
+
+
+def test_waiting_has_an_end(tmp_path, with_trial, begin_and, monkeypatch):
+    begin_and("exec sleep 20")
+    monkeypatch.setattr(trial, "MOST_WAITING", 0.1)
+    with pytest.raises(InputError, match="it is damaged: reading it does not end"):
+        load_weights(write_vgg(tmp_path / "vgg.h5", tiny_weights()))
+
+
+def test_other_crashes_are_damage_too(tmp_path, with_trial, begin_and):
+    """On Windows, a process that died has a status above 0."""
+    begin_and("exit 197")
+    with pytest.raises(InputError, match="it is damaged: the HDF5 library fails to read it"):
+        load_weights(write_vgg(tmp_path / "vgg.h5", tiny_weights()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU])
+def test_a_process_that_dies_is_damage(tmp_path, with_trial, begin_and, number):
+    path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
+    begin_and(f"kill -{int(number)} $$")
     with pytest.raises(InputError, match=r"vgg\.h5: it is damaged: the HDF5 library fails"):
         load_weights(path)
 
 
 @pytest.mark.slow
-def test_one_that_takes_far_too_much_memory_is_damage(tmp_path, with_trial, monkeypatch):
+def test_one_that_takes_far_too_much_memory_is_damage(tmp_path, with_trial, begin_and):
     path = write_vgg(tmp_path / "vgg.h5", tiny_weights())
-    (tmp_path / "ends").write_text(f"#!/bin/sh\nexit {trial.NO_MEMORY}\n")
-    (tmp_path / "ends").chmod(0o755)
-    monkeypatch.setattr(trial.sys, "executable", str(tmp_path / "ends"))
+    begin_and(f"exit {trial.NO_MEMORY}")
     with pytest.raises(InputError, match="takes far more memory than there is in it"):
         load_weights(path)
 

@@ -20,12 +20,15 @@ __all__ = [
     "Layers",
     "PREPROCESSING",
     "StoredArray",
+    "check_claim",
     "keras_group",
     "stated_preprocessing",
     "text",
 ]
 
 PREPROCESSING = ("channel_order", "mean", "scale")  # what a file may state of its input
+# Of more than so many bytes, at least a twentieth is in the file: noise does not shrink.
+LARGE, MOST_SHRUNK = 1 << 22, 20
 CONVOLUTIONS = [name for name in LAYERS["vgg19"] if name.startswith("conv")]
 
 
@@ -100,6 +103,12 @@ class Contents:
     style_layer_weights: tuple[float, ...] | None = None
     pooling: str | None = None
     beta_per_pixel: float | None = None
+
+
+def check_claim(what: str, claimed: int, stored: int) -> None:
+    """Raise InputError if something claims many more bytes than are in the file."""
+    if claimed > LARGE and claimed > MOST_SHRUNK * stored:
+        raise InputError(f"{what} claims {claimed // 1_000_000} MB, and far less is in the file")
 
 
 def keras_group(layer: str) -> str:

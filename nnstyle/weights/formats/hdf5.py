@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import InputError
 from ...files import whole_file
 from ...network import POOLINGS
-from .contents import PREPROCESSING, Contents, StoredArray, keras_group, text
+from .contents import PREPROCESSING, Contents, StoredArray, check_claim, keras_group, text
 from .naming import find_layers, is_layer
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ STATED = (*PREPROCESSING, "name", "pooling", "beta_per_pixel", "style_layer_weig
 MOST_ITEMS, MOST_DEPTH, LONGEST_PATH = 20_000, 16, 1000
 MOST_NUMBERS = 16  # of one attribute
 LONGEST_TEXT = 4096  # bytes, of one attribute
-# An array of more than so many bytes takes at least a twentieth of them in the file: noise does not shrink.
-LARGE, MOST_SHRUNK = 1 << 22, 20
+# Of one array: the library takes 4 KB for each, and h5py makes some hundred of a large kernel.
+MOST_CHUNKS = 10_000
 # The filters that are undone here. What lzf has compressed may grow almost a hundredfold.
 DEFLATE, SHUFFLE, CHECKSUM, LZF = (
     h5py.h5z.FILTER_DEFLATE,
@@ -96,7 +96,7 @@ def is_small(attribute: h5py.h5a.AttrID) -> bool:
     if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
         return count == 1
     plain = isinstance(kind, (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID))
-    return plain and count <= MOST_NUMBERS and kind.get_size() <= LONGEST_TEXT
+    return plain and 0 < count <= MOST_NUMBERS and kind.get_size() <= LONGEST_TEXT
 
 
 def stated_backend(file: h5py.File) -> str:
@@ -198,8 +198,7 @@ def stored_dataset(path: str, dataset: h5py.Dataset) -> StoredArray:
             )
         in_memory = dataset.dtype.itemsize * prod(dataset.chunks or dataset.shape)
         in_memory = max(in_memory, dataset.nbytes)
-        if in_memory > LARGE and in_memory > MOST_SHRUNK * dataset.id.get_storage_size():
-            raise InputError(f"{path} claims {in_memory // 1_000_000} MB, and far less is in the file")
+        check_claim(path, in_memory, dataset.id.get_storage_size())
         check_chunks(path, dataset)
         return dataset[()]
 
@@ -213,13 +212,17 @@ def check_chunks(path: str, dataset: h5py.Dataset) -> None:
     orders = [FILTER_ORDER.get(name, -1) for name in filters]
     if -1 in orders or orders != sorted(set(orders)):
         raise InputError(f"{path} is compressed in a way that is not read here: gzip is")
-    if not dataset.chunks or not filters:
+    if not dataset.chunks:
+        return
+    steps = [range(0, length, step) for length, step in zip(dataset.shape, dataset.chunks, strict=True)]
+    if prod(map(len, steps)) > MOST_CHUNKS:
+        raise InputError(f"{path} is in far more pieces than are read here")
+    if not filters:
         return
     most = dataset.dtype.itemsize * prod(dataset.chunks) + CHECKSUM_SIZE
     if LZF in filters and most > LARGEST_LZF:
         raise InputError(f"{path} is compressed with lzf in larger chunks than are read here: gzip is read")
     too_much = InputError(f"{path} is damaged: a compressed part of it holds more than it should")
-    steps = (range(0, length, step) for length, step in zip(dataset.shape, dataset.chunks, strict=True))
     for corner in itertools.product(*steps):
         chunk = dataset.id.get_chunk_info_by_coord(corner)
         if chunk.size > 2 * most + 100:  # noise grows a little

@@ -19,7 +19,7 @@ import numpy as np
 from ...errors import InputError
 from .contents import StoredArray
 from .mapped import mapped
-from .streams import Inflated, Stored
+from .streams import MOST_INFLATED, Inflated, Stored
 
 HEADER_SIZE = 128
 # Types of data elements.
@@ -70,7 +70,7 @@ def read_variables(path: str | os.PathLike, names: Sequence[str]) -> dict[str, A
     if bytes(data.take(HEADER_SIZE)[-2:]) != b"IM":
         raise InputError("it is a big-endian file, which is not read here: load and save it in MATLAB")
     with open(path, "rb") as file:
-        count = 0
+        count = inflated = 0
         while data.position < len(data.data):
             count += 1
             if count > MOST_VARIABLES:
@@ -79,7 +79,7 @@ def read_variables(path: str | os.PathLike, names: Sequence[str]) -> dict[str, A
             source: Stored | Inflated = Stored(data.take(size))
             if kind == COMPRESSED:
                 file.seek(data.position - size)
-                source = Inflated(file, size)
+                source = Inflated(file, size, MOST_INFLATED - inflated)
                 kind, size = struct.unpack("<II", source.take(8))
             if kind != MATRIX:
                 raise InputError(DAMAGED)
@@ -88,6 +88,8 @@ def read_variables(path: str | os.PathLike, names: Sequence[str]) -> dict[str, A
             if name in wanted:
                 source.finish()
                 found[name] = value
+            if isinstance(source, Inflated):
+                inflated += source.position
     return found
 
 

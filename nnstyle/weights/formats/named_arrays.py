@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,12 @@ import numpy as np
 import safetensors
 
 from ...errors import InputError
-from .contents import PREPROCESSING, Contents, StoredArray
+from .contents import PREPROCESSING, Contents, StoredArray, check_claim
 from .naming import contents_from_names
 
 LONGEST_STATEMENT = 4096  # bytes of one of these, where a text or 3 numbers would do
-LONGEST_HEADER = 1 << 16  # bytes of a .npy's header, where a hundred would do
+# Bytes of a .npy's header, where a hundred would do. Python parses it, and of more nesting its parser runs out of memory.
+LONGEST_HEADER = 1 << 11
 LONGEST_NAMES = 1 << 22  # bytes of all names and shapes of a .safetensors: some hundred for each array
 TENSOR_TYPES = ("F16", "F32", "F64")  # safetensors' names; NumPy has no bfloat16
 
@@ -61,6 +63,7 @@ def stored_member(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) 
             raise InputError(f"its {name} has {member.file_size} bytes, far more than it needs")
         if dtype.kind != "f" and name not in PREPROCESSING or dtype.hasobject:
             raise InputError(f"{name} holds {dtype}, not floating-point numbers")
+        check_claim(name, member.file_size, member.compress_size)
         with archive.open(member) as file:
             return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -73,7 +76,8 @@ def read_header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
         version = np.lib.format.read_magic(file)
         check_header_length(version[0], file)
         readers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        shape, _, dtype = readers[version[0]](file)
+        with warnings.catch_warnings(action="ignore"):  # of headers that Python 2 wrote
+            shape, _, dtype = readers[version[0]](file)
         return shape, dtype
     except MemoryError:
         raise
@@ -130,7 +134,7 @@ def parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     stated: dict[str, Any] = {name: metadata[name] for name in PREPROCESSING if name in metadata}
     for name in stated.keys() - {"channel_order"}:
         try:
-            numbers = [float(number) for number in stated[name].strip("[] ").split(",")]
+            numbers = [float(number) for number in stated[name][:LONGEST_STATEMENT].strip("[] ").split(",")]
         except ValueError:
             raise InputError(
                 f"its {name} is {stated[name]!r:.100}, not numbers with commas between"

@@ -10,6 +10,7 @@ from ...errors import InputError
 
 # Bytes kept of what is inflated: VGG-19's kernels are 80 MB, or twice that in double precision.
 MOST_KEPT = 2**28
+MOST_INFLATED = 2**31  # bytes in all: a whole VGG-19 in double precision is 1.2 GB
 PIECE = 2**18
 
 ENDS_EARLY = "it is truncated or damaged: it ends in the middle of a variable"
@@ -55,10 +56,12 @@ class Inflated:
         Read from where it stands: mapped bytes would all count as the process's memory.
     size : int
         How many compressed bytes there are.
+    most : int
+        How many bytes they may become.
     """
 
-    def __init__(self, file, size):
-        self.file, self.left, self.waiting = file, size, b""
+    def __init__(self, file, size, most=MOST_INFLATED):
+        self.file, self.left, self.most, self.waiting = file, size, most, b""
         self.inflater, self.position, self.kept = zlib.decompressobj(), 0, 0
 
     def take(self, size):
@@ -94,6 +97,8 @@ class Inflated:
                 piece = self.inflater.decompress(self.waiting, most)
                 self.waiting = self.inflater.unconsumed_tail
                 self.position += len(piece)
+                if self.position > self.most:
+                    raise InputError("it is damaged: its compressed data become far more than a network")
                 if piece or self.inflater.eof or not (self.waiting or self.left):
                     return piece
                 if not self.waiting:

@@ -22,6 +22,7 @@ BYTES_PER_NUMBER = {
     **{"Half": 2, "BFloat16": 2, "Float": 4, "Double": 8, "ComplexFloat": 8, "ComplexDouble": 16},
 }
 MOST_AXES = 64  # of an array in NumPy
+MOST_EXTENT = 1 << 28  # numbers, from a tensor's first to its last; all of VGG-19 has 144 million
 FLOATING = {"Half": "f2", "BFloat16": "u2", "Float": "f4", "Double": "f8"}  # as NumPy calls them
 
 
@@ -97,6 +98,8 @@ def read_tensor(tensor: Tensor, file: BinaryIO, start: int, order: str) -> np.nd
     kind = tensor.storage.kind
     if kind not in FLOATING:
         raise InputError(f"it has a kernel or bias of type {kind}, which is not a floating type")
+    if tensor.extent > MOST_EXTENT:
+        raise InputError("it has a tensor whose numbers lie far apart: save it after .contiguous()")
     dtype = np.dtype(order + FLOATING[kind])
     file.seek(start + tensor.offset * dtype.itemsize)
     stored = file.read(tensor.extent * dtype.itemsize)
