@@ -27,10 +27,10 @@ import numpy as np
 
 from lessons import tools
 from nnstyle import Engine, Network, Objective, Settings, load_weights, losses, set_targets, stylize
+from nnstyle.inputs import initial_image
 from nnstyle.objective import paper_terms
 from nnstyle.optimizers.scipy_lbfgsb import minimize
 from nnstyle.pictures import deprocess, preprocess
-from nnstyle.stylize import initial_image
 
 SIZE, WEIGHTS = tools.size(__name__, 192), load_weights()
 SCALING, PAPERS = WEIGHTS.preprocessing, (1 / 5,) * 5

@@ -16,9 +16,9 @@ import numpy as np
 from .errors import InputError, shown
 from .network import LAYERS, layers_of
 from .objective import Term, paper_terms, weights_by_name
-from .pictures import load_image, pictures_in, resize
+from .pictures import as_grey, fit, load_image, pictures_in, resize, resize_mask
 from .pictures.preprocessing import parse_preprocessing, spell_preprocessing
-from .settings import Options, Settings
+from .settings import INITIAL_IMAGES, Options, Settings
 from .styles import Style, as_styles
 from .weights import Weights, load_weights
 from .weights.known import KNOWN
@@ -34,7 +34,8 @@ class Job:
     content : uint8 array, shape (H, W, 3), RGB
         The photograph, at the size of the picture.
     styles : tuple of Style
-        Their images are uint8 arrays, their long edge of that size times the style scale.
+        One for each painting. Their images are uint8 arrays, their long edge of that size times the style
+        scale. Their masks are uint8 arrays (H, W), or None.
     weights : Weights
         The network, as its file has it: it is rescaled by `nnstyle.run`. With the setting ``rescale_over``,
         the pictures of that folder are read by `nnstyle.run`, too.
@@ -42,8 +43,10 @@ class Job:
         With scales, beta and the layer weights decided. The optimizer may be left to the device.
     terms : tuple of Term
         Losses beside the paper's.
-    content_name, style_names : str, tuple of str
+    content_name, style_names, mask_names : str, tuple of str, tuple of str
         File names of the pictures, "" where there was no file.
+    initial : uint8 array, shape (H, W, 3), or None
+        The picture to start from, where the setting ``init`` names a file.
     """
 
     content: np.ndarray
@@ -53,6 +56,8 @@ class Job:
     terms: tuple[Term, ...] = ()
     content_name: str = ""
     style_names: tuple[str, ...] = ("",)
+    mask_names: tuple[str, ...] = ("",)
+    initial: np.ndarray | None = None
 
     def describe(self, settings: Settings | None = None) -> dict[str, Any]:
         """The job without its pixels. A finished picture carries it inside.
@@ -62,16 +67,20 @@ class Job:
         settings : Settings, optional
             In place of the job's own: those of a `Result` name the optimizer as well.
         """
-        style = self.styles[0].image
         described = dataclasses.asdict(settings or self.settings)
         if self.settings.rescale_over is not None:
             described["rescale_over"] = file_name(self.settings.rescale_over)
+        if self.initial is not None:
+            described |= {"init": file_name(self.settings.init), "init_sha256": digest(self.initial)}
         described |= {
             "content": self.content_name,
             "content_sha256": digest(self.content),
-            "style": self.style_names[0],
-            "style_scale": self.settings.style_scale * self.styles[0].scale,
-            "style_sha256": digest(style),
+            "style": list(self.style_names),
+            "style_scales": [style.scale for style in self.styles],
+            "style_weights": [style.weight for style in self.styles],
+            "style_sha256": [digest(style.image) for style in self.styles],
+            "mask": list(self.mask_names),
+            "mask_sha256": [None if style.mask is None else digest(style.mask) for style in self.styles],
             "weights": self.weights.name,
             "weights_sha256": self.weights.sha256,
             "preprocessing": spell_preprocessing(self.weights.preprocessing),
@@ -121,8 +130,8 @@ def prepare(
     ----------
     content : path, PIL image, or array
         The photograph, as for `nnstyle.pictures.load_image`.
-    styles : path, PIL image, array, or Style; or a list with one of them
-        The painting.
+    styles : path, PIL image, array, or Style; or a list of them
+        The painting, or several. A folder counts as one.
     weights : "pocket", "vgg19", "vgg16", path, or Weights
         The network, as for `nnstyle.load_weights`.
     settings : Settings, optional
@@ -147,9 +156,10 @@ def prepare(
     if settings is not None and options:
         raise InputError("give either settings or single options, not both")
     settings = settings or Settings(**options)  # type: ignore[arg-type]  # it makes tuples of sequences
-    style = as_styles(styles)[0]
+    paintings = as_styles(styles)
     content_image = load_resized(content, settings.size)
-    style_image = load_style(style, settings)
+    loaded_styles = [load_style(style, settings, content_image) for style in paintings]
+    initial = None if settings.init in INITIAL_IMAGES else load_initial(settings.init, content_image)
     settings = settings.with_scales(min(content_image.shape[:2]))
     check_scales(content_image, settings)
     if settings.rescale_over is not None:
@@ -166,12 +176,14 @@ def prepare(
     check_layers(layers_of(loaded), settings, terms)
     return Job(
         content_image,
-        (dataclasses.replace(style, image=style_image),),
+        tuple(loaded_styles),
         loaded,
         settings,
         terms,
         file_name(content),
-        (file_name(style.image),),
+        tuple(file_name(style.image) for style in paintings),
+        tuple(file_name(style.mask) for style in paintings),
+        initial,
     )
 
 
@@ -192,17 +204,52 @@ def load_resized(picture: Any, size: int) -> np.ndarray:
     return image
 
 
-def load_style(style: Style, settings: Settings) -> np.ndarray:
-    """The pixels of a painting at its size, read-only."""
+def load_style(style: Style, settings: Settings, content: np.ndarray) -> Style:
+    """A style with the pixels of its painting at its size, and of its mask at the content's, read-only."""
+    mask = None if style.mask is None else load_mask(style.mask, content)
+    long_edge = style.size(settings)
     try:
-        return load_resized(style.image, style.size(settings))
+        return dataclasses.replace(style, image=load_resized(style.image, long_edge), mask=mask)
     except InputError as error:
-        long_edge = style.size(settings)
         if long_edge == settings.size:
             raise
         raise InputError(
             f"the painting would be {long_edge} px long: choose a style scale nearer to 1 ({error})"
         ) from None
+
+
+def load_mask(mask: Any, content: np.ndarray) -> np.ndarray:
+    """The pixels of a mask at the size of the content image: uint8 (H, W), read-only.
+
+    Raises
+    ------
+    InputError
+        If its shape is not that of the content image, or it is black everywhere.
+    """
+    height, width, _ = content.shape
+    name = file_name(mask) or "the mask"
+    grey = as_grey(load_image(mask))
+    fitting = grey.shape[0] * width / grey.shape[1]  # its height, if it gets this width
+    if abs(fitting - height) > 1 + height / 100:
+        raise InputError(
+            f"{name} is {grey.shape[1]} x {grey.shape[0]} px, which is not the photograph's shape:"
+            " a mask has the same edges"
+        )
+    resized = resize_mask(grey, height, width)
+    if not resized.any():
+        raise InputError(f"{name} is black everywhere: it is white where the picture is to be painted")
+    resized.flags.writeable = False
+    return resized
+
+
+def load_initial(path: str, content: np.ndarray) -> np.ndarray:
+    """The pixels of the picture to start from, scaled and cropped to the content image's size, read-only."""
+    if not os.path.exists(path):
+        names = ", ".join(INITIAL_IMAGES)
+        raise InputError(f"init must be one of {names}, or a picture, and there is no {shown(path)}")
+    image = fit(load_image(path), *content.shape[:2])
+    image.flags.writeable = False
+    return image
 
 
 def check_scales(content: np.ndarray, settings: Settings) -> None:

@@ -4,14 +4,16 @@ A term sees one feature map, or the image itself, and gives a loss and its gradi
 paper's two losses are made of terms, and so is any loss of your own: see `Term`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from . import losses
-from .arrays import Array
+from .arrays import Array, array_module
 from .network import Network
+from .regions import ONE_STYLE, Region, mask_at_layers
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -33,6 +35,9 @@ class Term:
         The layer whose feature map it sees; None for the preprocessed image itself.
     target : "content", "style" or None
         The picture that it compares with, if any.
+    shares : mapping of int to float
+        Which of several style images it compares with, by their places in the list of styles, and the share
+        of each. In a job of several styles, a term of your own is used once for each.
 
     Examples
     --------
@@ -53,6 +58,7 @@ class Term:
     layer_weight = 1.0
     layer: str | None = None
     target: str | None = None
+    shares: Mapping[int, float] = MappingProxyType({0: 1.0})
 
     def set_target(self, features: Array) -> None:
         """Take what is needed from the target picture's features at `layer`, or from that picture."""
@@ -94,6 +100,9 @@ class GramSum:
 class StyleTerm(Term):
     """E_l, equation (4), at one layer; `Objective` multiplies it by w_l, equation (5).
 
+    Of several styles, the target is the weighted mean of their Gram matrices per position. With a mask t,
+    both sums over positions are weighted with it: ``G = sum t F F^T`` and ``M = sum t``.
+
     Parameters
     ----------
     layer : str
@@ -103,27 +112,58 @@ class StyleTerm(Term):
         The paper's w_l.
     engine : Engine, optional
         What computes Gram matrices: by default the plain functions of `nnstyle.losses`.
+    shares : mapping of int to float, optional
+        The share of each style image in the target, by its place in the list of styles.
+    mask : array, shape (height, width, 1), optional
+        From 0 to 1, of the layer's size and of the features' type.
     """
 
     name, target = "style", "style"
 
-    def __init__(self, layer: str, weight: float = 1.0, layer_weight: float = 1.0, engine: Any = None):
+    def __init__(
+        self,
+        layer: str,
+        weight: float = 1.0,
+        layer_weight: float = 1.0,
+        engine: Any = None,
+        shares: Mapping[int, float] | None = None,
+        mask: Array | None = None,
+    ):
         self.layer, self.weight, self.layer_weight, self.engine = layer, weight, layer_weight, engine
+        self.shares, self.mask = dict(shares or Term.shares), mask
+        self.root = None if mask is None else array_module(mask).sqrt(mask)
+        self.style: GramSum | None = None
 
     def set_target(self, features: Array) -> None:
-        self.style = self.statistics(features)
+        self.style = self.gram_sum(features)
 
-    def statistics(self, features: Array) -> GramSum:
-        """What the loss needs to know of the features, as a sum over positions."""
+    def add_target(self, features: Array, share: float) -> None:
+        """Add one of several styles to the target."""
+        gram = self.gram_sum(features)
+        per_position = GramSum(gram.matrix * (share / gram.positions), share)
+        self.style = self.style + per_position if self.style else per_position
+
+    def gram_sum(self, features: Array) -> GramSum:
+        """Equation (3), and M."""
         engine = self.engine or losses
         return GramSum(engine.gram_matrix(features), features[..., 0].size)
 
+    def statistics(self, features: Array) -> GramSum:
+        """What the loss needs to know of the features, as a sum over positions."""
+        gram = self.gram_sum(self.guided(features))
+        return gram if self.mask is None else GramSum(gram.matrix, float(self.mask.sum()))
+
+    def guided(self, features: Array) -> Array:
+        """The features times sqrt(t), whose Gram matrix is ``sum t F F^T``."""
+        return features if self.root is None else features * self.root
+
     def loss_and_gradient(self, features: Array, whole: GramSum) -> tuple[float, Array]:
         """Loss of the whole picture, and its gradient at these features: those of all or a part of it."""
+        assert self.style is not None, "its target has not been set"
         A = self.style.matrix * (whole.positions / self.style.positions)
         loss, dG = losses.gram_loss(whole.matrix, A, whole.positions)
         engine = self.engine or losses
-        return loss, engine.gram_matrix_backward(dG, features)
+        return loss, self.guided(engine.gram_matrix_backward(dG, self.guided(features)))
 
     def __call__(self, features: Array) -> tuple[float, Array]:
         return self.loss_and_gradient(features, self.statistics(features))
@@ -144,7 +184,9 @@ class TotalVariationTerm(Term):
 PAPER_TERMS = (ContentTerm, StyleTerm, TotalVariationTerm)
 
 
-def paper_terms(settings: "Settings", engine: Any = None) -> list[Term]:
+def paper_terms(
+    settings: "Settings", engine: Any = None, regions: Sequence[Region] = (ONE_STYLE,)
+) -> list[Term]:
     """The terms of equation (7) for these settings, with beta and layer weights decided.
 
     A term of weight 0 is left out, and so is what only it would need.
@@ -154,6 +196,8 @@ def paper_terms(settings: "Settings", engine: Any = None) -> list[Term]:
     settings : Settings
     engine : Engine, optional
         As for `StyleTerm`.
+    regions : sequence of Region
+        Which part is painted in which style.
 
     Raises
     ------
@@ -165,34 +209,53 @@ def paper_terms(settings: "Settings", engine: Any = None) -> list[Term]:
     if beta is None or layer_weights is None:
         raise ValueError("beta and the layer weights are undecided: see Settings.decided")
     terms: list[Term] = [ContentTerm(layer, alpha) for layer in settings.content_layers if alpha]
-    for layer, layer_weight in zip(settings.style_layers, layer_weights, strict=True):
-        if beta * layer_weight:
-            terms.append(StyleTerm(layer, beta, layer_weight, engine))
+    for region in regions:
+        masks = {} if region.mask is None else mask_at_layers(region.mask, settings.style_layers)
+        for layer, layer_weight in zip(settings.style_layers, layer_weights, strict=True):
+            mask, w_l = masks.get(layer), layer_weight * region.strength
+            if beta * w_l and (mask is None or mask.any()):
+                terms.append(StyleTerm(layer, beta, w_l, engine, region.shares, mask))
     if tv_weight:
         terms.append(TotalVariationTerm(tv_weight))
     return terms
 
 
-def set_targets(terms: Iterable[Term], network: Network, content: Array, style: Array) -> None:
+def set_targets(
+    terms: Iterable[Term], network: Network, content: Array, style: Array | Sequence[Array]
+) -> None:
     """Show each term the picture that it compares with.
 
     Parameters
     ----------
     terms : iterable of Term
     network : Network
-    content, style : arrays, shape (H, W, 3)
-        Preprocessed; their sizes may differ.
+    content : array, shape (H, W, 3)
+        Preprocessed.
+    style : array, shape (H, W, 3), or a list of them
+        Likewise; their sizes may differ. Of several, a term sees those of which it has a share.
     """
     terms = list(terms)
-    for target, picture in (("content", content), ("style", style)):
-        seeing = [term for term in terms if term.target == target]
-        layers = {term.layer for term in seeing if term.layer is not None}
-        # The cache is dropped: nothing goes backward from a target.
-        features = network.forward(picture, layers)[0]
-        for term in seeing:
-            term.set_target(
-                features[term.layer] if term.layer else network.engine.asarray(picture, network.dtype)
-            )
+    show(content, [term for term in terms if term.target == "content"], network)
+    for term in terms:
+        if isinstance(term, StyleTerm):
+            term.style = None
+    styles: Sequence[Array] = [style] if hasattr(style, "shape") else style
+    for index, picture in enumerate(styles):
+        seeing = [term for term in terms if term.target == "style" and index in term.shares]
+        show(picture, seeing, network, index)
+
+
+def show(picture: Array, terms: Sequence[Term], network: Network, index: int = 0) -> None:
+    """Show terms a picture that they compare with: the only one, or one of several styles."""
+    layers = {term.layer for term in terms if term.layer is not None}
+    # The cache is dropped: nothing goes backward from a target.
+    features = network.forward(picture, layers)[0]
+    for term in terms:
+        seen = features[term.layer] if term.layer else network.engine.asarray(picture, network.dtype)
+        if isinstance(term, StyleTerm) and len(term.shares) > 1:
+            term.add_target(seen, term.shares[index])
+        else:
+            term.set_target(seen)
 
 
 class Objective:

@@ -29,6 +29,7 @@ SMALLEST_SCALE = 115  # px: here conv5_1, which sees 156 px, sees most of the pi
 MOST_STYLE_SCALE = 100
 MOST_BORDER = 512  # px: more than the deepest layer sees
 INITIAL_IMAGES = ("recoloured", "content", "noise", "style")
+COLOURS = ("style", "content", "luminance", "match")
 
 PICTURE = "picture"
 LOSS = "loss: alpha L_content + beta L_style, the paper's equation (7)"
@@ -119,12 +120,21 @@ class Settings:
     init: str = setting(
         "recoloured",
         PICTURE,
-        "the initial image: the photograph in the painting's colours, the photograph, white noise, or the"
-        " painting; the paper: noise",
-        choices=INITIAL_IMAGES,
+        "the initial image: recoloured, the photograph in the painting's colours; content, the photograph;"
+        " noise, white noise; style, the painting; or the file of any picture; the paper: noise",
+        metavar="IMAGE",
     )
     seed: int = setting(
         0, PICTURE, "seed of the noise: the same number gives the same picture", type=int, metavar="N"
+    )
+    # The paper's pictures have the painting's.
+    colour: str = setting(
+        "style",
+        PICTURE,
+        "whose colours: style, the painting's; content, the photograph's, under the lightness that was"
+        " painted; luminance, the same, and only lightness is compared; match, the painting's colours are"
+        " first matched to the photograph's",
+        choices=COLOURS,
     )
     optimizer: str | None = setting(
         None,
@@ -214,7 +224,11 @@ class Settings:
         if self.layer_weights is not None:
             self._set("layer_weights", weight_tuple(self.layer_weights))
         if self.rescale_over is not None:
-            self._set("rescale_over", path_text(self.rescale_over))
+            self._set(
+                "rescale_over", path_text("rescale_over must be the path of a folder", self.rescale_over)
+            )
+        names = ", ".join(INITIAL_IMAGES)
+        self._set("init", path_text(f"init must be one of {names}, or the path of a picture", self.init))
         if isinstance(self.preprocessing, Preprocessing):
             self._set("preprocessing", spell_preprocessing(self.preprocessing))
         elif self.preprocessing is not None:
@@ -276,7 +290,7 @@ class Settings:
 
     def _check_choices(self) -> None:
         choices = {
-            "init": INITIAL_IMAGES,
+            "colour": COLOURS,
             "pooling": (None, *POOLINGS),
             "optimizer": (None, *OPTIMIZERS),
         }
@@ -382,8 +396,9 @@ class Options(TypedDict, total=False):
     scales: int | None
     style_scale: float
     border: int
-    init: str
+    init: str | os.PathLike
     seed: int
+    colour: str
     optimizer: str | None
     bounded: bool
     alpha: float
@@ -430,12 +445,12 @@ def weight_tuple(weights: Iterable[float]) -> tuple[float, ...]:
         raise InputError(f"layer_weights must be numbers, not {shown(weights)}") from None
 
 
-def path_text(path: Any) -> str:
-    """A path as a str."""
+def path_text(expected: str, path: Any) -> str:
+    """A path as a str; if it is none, the message begins with what is expected."""
     try:
         return os.fsdecode(path)
     except TypeError:
-        raise InputError(f"rescale_over must be the path of a folder, not {shown(path)}") from None
+        raise InputError(f"{expected}, not {shown(path)}") from None
 
 
 def _describe_fields() -> str:

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -11,36 +11,49 @@ import numpy as np
 from PIL import Image
 
 from .errors import InputError, shown
-from .pictures import SMALLEST
+from .pictures import SMALLEST, pictures_in
 from .settings import MOST_STYLE_SCALE, Settings
+
+MOST_STYLES = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """One painting.
+    """One painting, or the paintings in a folder.
 
     Attributes
     ----------
     image : path, PIL image, or array
-        As for `nnstyle.pictures.load_image`.
+        As for `nnstyle.pictures.load_image`. A folder counts as one style: all pictures in it share its
+        weight equally.
+    weight : float
+        Its share beside other styles: only the ratios of weights count.
     scale : float
         Size of the painting relative to the picture, times the setting ``style_scale``: half of it gives
         strokes half as large.
+    mask : path, PIL image, or array, optional
+        Where the picture is painted in this style: a picture of the photograph's shape, white where it
+        is, black where not, grey for soft edges. Where no style is, the photograph stays.
 
     Raises
     ------
     InputError
-        If the scale is not a number above 0, and at most 100.
+        If the weight is not a finite number above 0, or the scale not one above 0 and at most 100.
     """
 
     image: Any
+    weight: float = 1.0
     scale: float = 1.0
+    mask: Any = None
 
     def __post_init__(self) -> None:
-        scale = self.scale
-        if not isinstance(scale, Real) or isinstance(scale, bool) or not 0 < scale <= MOST_STYLE_SCALE:
+        weight, scale = self.weight, self.scale
+        if not is_number(weight) or not 0 < weight < math.inf:
+            raise InputError(f"the weight of a style must be a finite number above 0, not {shown(weight)}")
+        if not is_number(scale) or not 0 < scale <= MOST_STYLE_SCALE:
             raise InputError(f"the scale of a style must be above 0 and at most 100, not {shown(scale)}")
-        object.__setattr__(self, "scale", float(scale))  # the way round `frozen`
+        object.__setattr__(self, "weight", float(weight))  # the way round `frozen`
+        object.__setattr__(self, "scale", float(scale))
 
     def size(self, settings: Settings) -> int:
         """The painting's long edge for a picture of the size in the settings, px."""
@@ -53,18 +66,39 @@ class Style:
         return max(self.size(scale), least)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def as_styles(styles: Any) -> list[Style]:
-    """Return the styles given, a single one or a list, as a list of `Style`.
+    """Return the styles given, a single one or several, as a list of `Style`, one for each painting.
+
+    A folder becomes one style for each picture in it. Its weight is shared out among them, so that their
+    weighted mean is that of the folder.
 
     Raises
     ------
     InputError
-        If there is none, or more than one: several are not supported yet.
+        If there is none, or a folder that has no pictures.
     """
     single = isinstance(styles, (str, os.PathLike, Style, Image.Image, np.ndarray))
     if not single and not isinstance(styles, Sequence):
         raise InputError(f"a style is a path, a picture or an array, or a list of them, not {shown(styles)}")
-    found = [styles] if single else list(styles)
-    if len(found) != 1:
-        raise InputError(f"give one style, not {len(found)}: several in one picture are not supported yet")
-    return [style if isinstance(style, Style) else Style(style) for style in found]
+    given = [styles] if single else list(styles)
+    paintings: list[Style] = []
+    for style in given:
+        style = style if isinstance(style, Style) else Style(style)
+        paintings += each_painting(style)
+    if not 1 <= len(paintings) <= MOST_STYLES:
+        raise InputError(f"give from 1 to {MOST_STYLES} styles, not {len(paintings)}")
+    return paintings
+
+
+def each_painting(style: Style) -> list[Style]:
+    """The style itself, or one for each picture in its folder."""
+    image = style.image
+    if not (isinstance(image, (str, os.PathLike)) and os.path.isdir(image)):
+        return [style]
+    paths = pictures_in(image)
+    return [replace(style, image=path, weight=style.weight / len(paths)) for path in paths]

@@ -19,12 +19,14 @@ from .checkpoint import Record, State
 from .engine import Engine, devices
 from .engine.device import Device
 from .errors import InputError, shown
+from .inputs import JobPictures
 from .job import Job, prepare
 from .network import Network
 from .notes import note
 from .objective import Objective, StyleTerm, Term, paper_terms, set_targets
 from .optimizers import ON_HOST, OPTIMIZERS
 from .pictures.preprocessing import Preprocessing
+from .regions import Region, regions_of
 from .settings import Settings
 from .weights import Weights, rescale
 from .weights.rescaling import LARGEST as LARGEST_TO_RESCALE_OVER
@@ -93,8 +95,9 @@ def stylize(
     scales: int | None = Settings.scales,
     style_scale: float = Settings.style_scale,
     border: int = Settings.border,
-    init: str = Settings.init,
+    init: str | os.PathLike = Settings.init,
     seed: int = Settings.seed,
+    colour: str = Settings.colour,
     optimizer: str | None = Settings.optimizer,
     bounded: bool = Settings.bounded,
     alpha: float = Settings.alpha,
@@ -115,8 +118,8 @@ def stylize(
     ----------
     content : path, PIL image, or array
         The photograph, as for `nnstyle.pictures.load_image`.
-    style : path, PIL image, array, or Style; or a list with one of them
-        The painting.
+    style : path, PIL image, array, or Style; or a list of them
+        The painting, or several in one picture. A folder counts as one.
     weights : "pocket", "vgg19", "vgg16", path, or Weights
         The network, as for `nnstyle.load_weights`.
     callback : callable, optional
@@ -133,7 +136,7 @@ def stylize(
     low_memory : bool, optional
         Keep nothing in memory that can be computed again: less memory, about twice the time. By default
         only where memory is short, with a note.
-    size, iterations, scales, style_scale, border, init, seed, optimizer, bounded, alpha, beta, \
+    size, iterations, scales, style_scale, border, init, seed, colour, optimizer, bounded, alpha, beta, \
 beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, pooling
         The fields of `Settings`, which describes them.
 
@@ -162,8 +165,9 @@ beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale,
         scales=scales,
         style_scale=style_scale,
         border=border,
-        init=init,
+        init=init,  # type: ignore[arg-type]  # Settings makes it a str
         seed=seed,
+        colour=colour,
         optimizer=optimizer,
         bounded=bounded,
         alpha=alpha,
@@ -220,7 +224,7 @@ def canvas_sizes(job: Job, size: int) -> list[tuple[int, int]]:
     """Heights and widths of all that goes through the network if the job had this size, content first."""
     border = 2 * job.settings.border
     sizes = []
-    for picture in (job.content, job.styles[0].image):
+    for picture in (job.content, *(style.image for style in job.styles)):
         height, width, _ = picture.shape
         share = size / job.settings.size
         sizes.append((math.ceil(height * share) + border, math.ceil(width * share) + border))
@@ -309,6 +313,7 @@ class _Run:
         self.errstate = np.geterr()  # the caller's, for the callback
         self.stopped = False
         self.check_resume()
+        self.pictures = JobPictures(job)
 
     def paint(self) -> Result:
         """Paint all scales. An exception that ends the work takes the unfinished picture along."""
@@ -333,9 +338,8 @@ class _Run:
             planned += scale.iterations
             if self.resume and index < self.resume.scale:
                 continue
-            content, style, initial = (
-                pictures.preprocess(picture, preprocessing) for picture in self.pictures_at(scale)
-            )
+            inputs = self.inputs = self.pictures.at(scale)
+            initial = pictures.preprocess(inputs.initial, preprocessing)
             start, history = self.on_canvas(initial), None
             if self.resume and index == self.resume.scale:
                 start, history = self.resumed_start(self.resume, start, planned)
@@ -347,14 +351,14 @@ class _Run:
                 start = self.on_canvas(next_start(*painted, initial, scale))
             # Where a smaller scale ended early, its iterations are left for this one.
             scale = replace(scale, iterations=planned - len(self.records))
-            targets = self.on_canvas(content), self.on_canvas(style)
-            image, reason = self.paint_scale(index, scale, weights, *targets, start, history)
+            image, reason = self.paint_scale(index, scale, weights, start, history)
             image = self.cropped(image)
             painted = image, initial
             if self.stopped:
                 break
         self.note_if_nothing_happened(weights)
-        return Result(pictures.deprocess(image, preprocessing), self.records, self.settings, reason)
+        pixels = self.inputs.finish(pictures.deprocess(image, preprocessing), self.settings)
+        return Result(pixels, self.records, self.settings, reason)
 
     def note_if_nothing_happened(self, weights: Weights) -> None:
         """Say so if the photograph stayed as it was because beta is far below its default.
@@ -378,17 +382,19 @@ class _Run:
                 f" with alpha {settings.alpha:g}, try beta {usual:.0e}; this was {settings.beta:g}"
             )
 
-    def pictures_at(self, scale: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Content, style and initial image at a scale, pixels (H, W, 3) from 0 to 255."""
-        style = self.job.styles[0]
-        content_image = pictures.resize(self.job.content, scale.size)
-        style_image = pictures.resize(style.image, style.size_at(scale))
-        return content_image, style_image, initial_image(content_image, style_image, scale)
-
     def on_canvas(self, picture: np.ndarray) -> np.ndarray:
         """A picture with its mirror image around it: what is painted at the edge of this canvas is cropped."""
         border = self.settings.border
         return np.pad(picture, ((border, border), (border, border), (0, 0)), "symmetric")
+
+    def regions(self) -> list[Region]:
+        """Which part of the canvas is painted in which style."""
+        masks = [None if mask is None else self.on_canvas(mask) for mask in self.inputs.masks]
+        regions = regions_of(self.job.styles, masks)
+        for index, region in enumerate(regions):
+            if region.mask is not None:
+                regions[index] = replace(region, mask=self.engine.asarray(region.mask, np.float32))
+        return regions
 
     def cropped(self, canvas: Array) -> Array:
         """The picture on a canvas, a view."""
@@ -401,21 +407,23 @@ class _Run:
         index: int,
         settings: Settings,
         weights: Weights,
-        content: np.ndarray,
-        style: np.ndarray,
         start: np.ndarray,
         history: list | None,
     ) -> tuple[np.ndarray, str]:
-        """Minimize equation (7) at one scale, from preprocessed pictures; return (image, reason)."""
+        """Minimize equation (7) at one scale; return (image, reason)."""
         engine = self.engine
         engine.clear()  # what an earlier scale needed
+        content, *styles = (
+            self.on_canvas(pictures.preprocess(picture, weights.preprocessing))
+            for picture in (self.inputs.content, *self.inputs.styles)
+        )
         bounds = pictures.pixel_range(weights.preprocessing) if settings.bounded else None
         with np.errstate(over="ignore", invalid="ignore"):  # the optimizers look for themselves
             network = Network(weights, str(settings.pooling), engine=engine)
             full_size = self.settings.canvas_pixels(*self.job.content.shape[:2])
             terms = self.terms(settings, content[..., 0].size / full_size)
-            set_targets(terms, network, content, style)
-            if style.shape != content.shape:
+            set_targets(terms, network, content, styles)
+            if any(style.shape != content.shape for style in styles):
                 engine.clear()  # free the kernels transformed for the style image's tiles
             objective = Objective(network, terms)
             on_host = self.optimizer in ON_HOST
@@ -445,17 +453,29 @@ class _Run:
         pixels : float
             Of this scale's canvas, relative to the full size.
         """
-        terms = paper_terms(settings, self.engine)
+        terms = paper_terms(settings, self.engine, self.regions())
         for term in self.job.terms:
             if term.weight * term.layer_weight:
-                term = copy.deepcopy(term)  # the job stays as it is
-                if isinstance(term, StyleTerm) and term.engine is None:
-                    term.engine = self.engine
-                terms.append(term)
+                terms += self.own_terms(term)
         for term in terms:
             if term.target == "style":
                 term.weight = term.weight * pixels
         return terms
+
+    def own_terms(self, term: Term) -> list[Term]:
+        """Copies of a term of the job's own, so that the job stays as it is: one for each style it sees."""
+        styles = self.job.styles
+        total = sum(style.weight for style in styles)
+        copies = []
+        for index, style in enumerate(styles if term.target == "style" else styles[:1]):
+            own = copy.deepcopy(term)
+            if isinstance(own, StyleTerm) and own.engine is None:
+                own.engine = self.engine
+            if own.target == "style" and len(styles) > 1:
+                own.shares = {index: 1.0}
+                own.layer_weight = own.layer_weight * (style.weight / total)
+            copies.append(own)
+        return copies
 
     def report(
         self,
@@ -471,10 +491,11 @@ class _Run:
         seconds = time.perf_counter() - self.began
         record = Record(len(self.records) + 1, size, loss, losses, seconds)
         self.records.append(record)
-        count = len(self.records)
+        count, inputs = len(self.records), self.inputs
 
         def picture() -> np.ndarray:
-            return pictures.deprocess(self.cropped(image), weights.preprocessing)
+            pixels = pictures.deprocess(self.cropped(image), weights.preprocessing)
+            return inputs.finish(pixels, self.settings)
 
         def state() -> State:
             steps = history and [tuple(to_host(array) for array in step) for step in history]
@@ -499,7 +520,7 @@ class _Run:
         if settings.rescale_over is not None:
             over: Sequence[Any] = pictures.pictures_in(settings.rescale_over)
         elif settings.rescale and not weights.rescaled:
-            over = [self.job.content, self.job.styles[0].image]
+            over = [self.pictures.content, *self.pictures.styles]
         else:
             return weights
         return rescale(weights, over, str(settings.pooling), engine=self.engine)
@@ -532,24 +553,6 @@ class _Run:
             return
         reason = str(error) or type(error).__name__
         error.result = Result(image, self.records, self.settings, reason)  # type: ignore[attr-defined]
-
-
-def initial_image(content: np.ndarray, style: np.ndarray, settings: Settings) -> np.ndarray:
-    """Where the optimization starts (lesson 12): pixels (H, W, 3) from 0 to 255, uint8, or float for noise.
-
-    Parameters
-    ----------
-    content, style : uint8 arrays, shape (H, W, 3)
-        Their sizes may differ. For ``init="style"`` the style image is scaled and cropped.
-    settings : Settings
-    """
-    if settings.init == "recoloured":
-        return pictures.recolour(content, style)
-    if settings.init == "content":
-        return content
-    if settings.init == "style":
-        return pictures.fit(style, *content.shape[:2])
-    return np.random.default_rng(settings.seed).uniform(0, 255, content.shape)
 
 
 def next_start(

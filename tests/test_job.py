@@ -58,9 +58,13 @@ WRONG = [
     ({"styles": "missing.png"}, "missing.png"),
     ({"styles": ["missing.png"]}, "missing.png"),
     ({"styles": Style("missing.png")}, "missing.png"),
-    ({"styles": []}, "give one style, not 0"),
-    ({"styles": [STYLE, STYLE]}, "give one style, not 2: several in one picture are not supported yet"),
-    ({"styles": (Style(STYLE), STYLE, "missing.png")}, "give one style, not 3"),
+    ({"styles": []}, "give from 1 to 1000 styles, not 0"),
+    ({"styles": [STYLE] * 1001}, "give from 1 to 1000 styles, not 1001"),
+    ({"styles": (Style(STYLE), STYLE, "missing.png")}, "missing.png"),
+    (
+        {"init": "black"},
+        "init must be one of recoloured, content, noise, style, or a picture, and there is no 'black'",
+    ),
     ({"styles": 5}, "a style is a path, a picture or an array"),
     ({"styles": None}, "a style is a path, a picture or an array"),
     ({"styles": {"a.png"}}, "a style is a path, a picture or an array"),
@@ -160,7 +164,7 @@ def test_a_job_has_everything_decided_that_does_not_depend_on_the_device(tmp_pat
     assert (job.content_name, job.style_names) == ("photo.png", ("painting.png",))
     assert isinstance(job.terms, tuple) and len(job.terms) == 1
     described = json.loads(json.dumps(job.describe()))
-    assert described["content"] == "photo.png" and described["style"] == "painting.png"
+    assert described["content"] == "photo.png" and described["style"] == ["painting.png"]
     assert described["weights_sha256"] == weights.sha256 and described["size"] == 56
     assert str(tmp_path) not in json.dumps(described)  # where files are is nobody's business
 
@@ -197,11 +201,6 @@ def test_one_style_may_be_given_in_many_ways(given):
     (style,) = prepare(CONTENT, given, tiny_weights(), size=56).styles
     assert isinstance(style, Style)
     np.testing.assert_array_equal(style.image, expected)
-
-
-def test_a_style_has_nothing_that_does_nothing():
-    with pytest.raises(TypeError):
-        Style(STYLE, weight=0.5)
 
 
 def test_the_caller_s_pictures_may_change_afterwards():

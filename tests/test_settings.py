@@ -57,7 +57,11 @@ from tests.support.tiny import tiny_weights
         ({"style_layers": ()}, "at least one layer"),
         ({"style_layers": 5}, "style_layers must be names of layers"),
         ({"content_layers": ("conv4_2", "conv4_2")}, "each only once"),
-        ({"init": "black"}, "recoloured, content, noise, style"),
+        (
+            {"init": 5},
+            "init must be one of recoloured, content, noise, style, or the path of a picture, not 5",
+        ),
+        ({"colour": "grey"}, "colour must be one of style, content, luminance, match, not 'grey'"),
         ({"optimizer": "adam"}, "lbfgs, lbfgs-nnstyle, not 'adam'"),
         ({"bounded": 1}, "bounded must be True or False"),
         ({"preprocessing": "rbg"}, "'rbg' is no preprocessing: give one of caffe"),
@@ -182,6 +186,7 @@ def test_stylize_hands_every_setting_on(monkeypatch):
         "border": 16,
         "init": "noise",
         "seed": 11,
+        "colour": "match",
         "optimizer": "lbfgs",
         "bounded": True,
         "alpha": 0.5,
@@ -216,7 +221,7 @@ def test_the_options_of_prepare_are_the_settings():
     assert list(Options.__annotations__) == [field.name for field in dataclasses.fields(Settings)]
 
 
-@pytest.mark.parametrize("name", ["optimizer", "init", "pooling"])
+@pytest.mark.parametrize("name", ["optimizer", "colour", "pooling"])
 def test_a_choice_is_a_text(name):
     with pytest.raises(InputError, match=f"{name} must be one of"):
         Settings(**{name: np.zeros(2)})

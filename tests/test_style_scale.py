@@ -31,9 +31,9 @@ def test_it_is_the_same_either_way_and_shows_in_the_picture():
     assert (by_setting.image != stylize(CONTENT, STYLE, tiny_weights(), **how).image).any()
 
 
-def test_what_is_stored_with_a_picture_is_the_product():
+def test_both_are_stored_with_a_picture():
     described = prepared(Style(STYLE, scale=3.0), style_scale=0.5).describe()
-    assert described["style_scale"] == 1.5
+    assert described["style_scale"] == 0.5 and described["style_scales"] == [3.0]
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_what_is_stored_with_a_picture_is_the_product():
 def test_several_scales_scale_it_along(monkeypatch, style_scale, expected):
     seen = []
 
-    def set_targets(terms, network, content, style):
-        seen.append(style.shape[:2])
-        original(terms, network, content, style)
+    def set_targets(terms, network, content, styles):
+        seen.extend(style.shape[:2] for style in styles)
+        original(terms, network, content, styles)
 
     module = importlib.import_module("nnstyle.stylize")
     original = module.set_targets

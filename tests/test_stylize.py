@@ -8,10 +8,10 @@ from PIL import Image
 
 import nnstyle
 from nnstyle import Network, Objective, Settings, Style, set_targets, stylize
+from nnstyle.inputs import initial_image
 from nnstyle.objective import paper_terms
 from nnstyle.optimizers.scipy_lbfgsb import minimize
 from nnstyle.pictures import recolour
-from nnstyle.stylize import initial_image
 from tests.support.terms import MeanAndVariance
 from tests.support.tiny import tiny_weights
 

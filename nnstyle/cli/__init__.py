@@ -20,6 +20,7 @@ from ..notes import heard_by, note
 from ..pictures import pictures_in
 from ..pictures.saving import check_no_input_is_replaced, check_output, save_image
 from ..settings import Settings
+from ..styles import Style, as_styles
 from ..stylize import Event, Result, engine_for, run
 from ..version import __version__
 from .arguments import SAMPLE_SETTINGS, make_parser
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         that ended the work: 130 after Ctrl-C.
     """
     try:
-        arguments = make_parser().parse_args(argv)
+        arguments = make_parser().parse_intermixed_args(argv)
     except SystemExit as end:  # --help, --version or bad options: all is said
         return int(end.code or 0)
     try:
@@ -81,10 +82,9 @@ def paint(arguments: argparse.Namespace) -> int:
         note(f"computing on {device.name}, {device.title}")
     settings = Settings(**given_settings(arguments, is_sample))
     check_output(arguments.output)
-    check_no_input_is_replaced(arguments.output, inputs(arguments, settings))
-    job = prepare(
-        arguments.content, arguments.style, arguments.weights, settings, progress=not arguments.quiet
-    )
+    styles = given_styles(arguments)
+    check_no_input_is_replaced(arguments.output, inputs(arguments, styles, settings))
+    job = prepare(arguments.content, styles, arguments.weights, settings, progress=not arguments.quiet)
     check_no_input_is_replaced(arguments.output, [job.weights.path])  # a known network's, in the cache
     checkpoints = Checkpoints(arguments, job)
     engine = engine_for(job, device, arguments.threads, arguments.low_memory)
@@ -117,15 +117,37 @@ def use_samples(arguments: argparse.Namespace) -> bool:
     """Fill in the sample pictures if none are given; return whether that is so."""
     is_sample = arguments.content is None
     if is_sample:
-        arguments.content, arguments.style = str(SAMPLES / "content.jpg"), str(SAMPLES / "style.jpg")
-    elif arguments.style is None:
+        arguments.content, arguments.styles = str(SAMPLES / "content.jpg"), [str(SAMPLES / "style.jpg")]
+    elif not arguments.styles:
         raise InputError("give two pictures, CONTENT and STYLE (or none, for the sample)")
     return is_sample
 
 
-def inputs(arguments: argparse.Namespace, settings: Settings) -> list[str | Path]:
+def given_styles(arguments: argparse.Namespace) -> list[Style]:
+    """The paintings with their weights and masks; a folder gives one style for each picture in it."""
+    paintings, weights, masks = arguments.styles, arguments.style_weights, arguments.mask or [None]
+    if weights is not None and len(weights) != len(paintings):
+        raise InputError(
+            f"--style-weights needs a number for each STYLE: {len(paintings)}, not {len(weights)}"
+        )
+    if len(masks) not in (1, len(paintings)):
+        raise InputError(
+            f"give one --mask for all paintings or one for each, {len(paintings)}, not {len(masks)}"
+        )
+    weights, masks = weights or [1.0] * len(paintings), masks * (len(paintings) // len(masks))
+    return as_styles(
+        [
+            Style(painting, weight, mask=mask)
+            for painting, weight, mask in zip(paintings, weights, masks, strict=True)
+        ]
+    )
+
+
+def inputs(arguments: argparse.Namespace, styles: list[Style], settings: Settings) -> list[str | Path]:
     """The files that are read: the output must be none of them."""
-    files: list[str | Path] = [arguments.content, arguments.style, arguments.weights]
+    files: list[str | Path] = [arguments.content, arguments.weights, settings.init]
+    for style in styles:
+        files += [style.image, style.mask or ""]
     if settings.rescale_over is not None:
         files += pictures_in(settings.rescale_over)
     return files

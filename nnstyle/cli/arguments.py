@@ -6,7 +6,7 @@ import math
 from typing import Any, NoReturn
 
 from ..pictures.saving import FORMATS
-from ..settings import NETWORK, Settings
+from ..settings import NETWORK, Settings, floats
 from ..version import __version__
 
 DESCRIPTION = """\
@@ -68,7 +68,26 @@ def add_files(parser: Parser) -> None:
         nargs="?",
         help="the photograph, in any common picture format; transparent parts are taken as white",
     )
-    add("style", metavar="STYLE", nargs="?", help="the painting")
+    add(
+        "styles",
+        metavar="STYLE",
+        nargs="*",
+        help="the painting; of several, the picture gets the mean style; a folder is one style, the mean of all"
+        " paintings in it",
+    )
+    add(
+        "--style-weights",
+        type=floats,
+        metavar="W,..",
+        help="how much of each STYLE: 2,1 is two parts of the first and one of the second (default: all equal)",
+    )
+    add(
+        "--mask",
+        action="append",
+        metavar="FILE",
+        help="paint only where this picture is white: one for all STYLEs, or give it once for each; it has the"
+        " photograph's shape, and its greys are soft edges (default: paint everywhere)",
+    )
     add(
         "-o",
         "--output",

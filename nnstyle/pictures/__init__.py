@@ -5,6 +5,8 @@ is given a float array of the same shape, see `preprocess`.
 """
 
 from .decode import Source, load_image, pictures_in
+from .lightness import grey, match_lightness, with_colours_of
+from .masks import as_grey, resize_mask
 from .preprocessing import Preprocessing, deprocess, pixel_range, preprocess
 from .recolouring import recolour
 from .resize import LARGEST, SMALLEST, enlarge, fit, resize
@@ -21,16 +23,21 @@ __all__ = [
     "SMALLEST",
     "Preprocessing",
     "Source",
+    "as_grey",
     "check_no_input_is_replaced",
     "check_output",
     "deprocess",
     "enlarge",
     "fit",
+    "grey",
     "load_image",
+    "match_lightness",
     "pictures_in",
     "pixel_range",
     "preprocess",
     "recolour",
     "resize",
+    "resize_mask",
     "save_image",
+    "with_colours_of",
 ]

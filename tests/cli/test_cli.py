@@ -69,7 +69,7 @@ def test_a_picture_carries_the_settings_that_made_it(folder, ending):
     )
     for name, value in dataclasses.asdict(settings).items():
         assert stored[name] == (list(value) if isinstance(value, tuple) else value)
-    assert (stored["content"], stored["style"], stored["weights"]) == ("content.png", "style.png", "pocket")
+    assert (stored["content"], stored["style"], stored["weights"]) == ("content.png", ["style.png"], "pocket")
     assert stored["nnstyle"] == __version__ and stored["losses"]["total"] > 0
 
 

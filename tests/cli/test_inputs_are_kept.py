@@ -43,6 +43,10 @@ def assert_refused(folder, capsys, arguments):
     [
         [*PICTURES, "-o", "content.png"],
         [*PICTURES, "-o", "over/../style.png"],
+        [*PICTURES, "over/one.png", "-o", "over/one.png"],
+        ["content.png", "over", "-o", "over/two.jpg"],
+        [*PICTURES, "--mask", "over/one.png", "-o", "over/one.png"],
+        [*PICTURES, "--init", "over/one.png", "-o", "over/one.png"],
         [*PICTURES, "--rescale-over", "over", "-o", "over/one.png"],
         [*PICTURES, "--rescale-over", "over", "-o", "./over/two.jpg"],
     ],

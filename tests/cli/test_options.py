@@ -18,7 +18,9 @@ FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 OTHERS = {
     "help",
     "content",
-    "style",
+    "styles",
+    "style_weights",
+    "mask",
     "output",
     "quiet",
     "device",
@@ -51,6 +53,7 @@ GIVEN = {
     "border": ("16", 16),
     "init": ("noise", "noise"),
     "seed": ("3", 3),
+    "colour": ("match", "match"),
     "optimizer": ("lbfgs-nnstyle", "lbfgs-nnstyle"),
     "bounded": (None, True),
     "alpha": ("0.5", 0.5),

@@ -1,0 +1,145 @@
+"""What a run sees of its job's pictures at each scale, and what it makes of the painted pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import pictures
+from .job import Job
+from .settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The pictures of one scale; all but the styles have its size.
+
+    Attributes
+    ----------
+    photo : uint8 array, shape (h, w, 3)
+        The photograph in its own colours.
+    content : uint8 array, shape (h, w, 3)
+        The content image: the photograph as the network is to see it.
+    styles : list of uint8 array, shape (h', w', 3)
+    masks : list of float array, shape (h, w, 1), or None
+        One for each style, from 0 to 1. None is 1 everywhere.
+    initial : array, shape (h, w, 3)
+        The initial image, from 0 to 255.
+    """
+
+    photo: np.ndarray
+    content: np.ndarray
+    styles: list[np.ndarray]
+    masks: list[np.ndarray | None]
+    initial: np.ndarray
+
+    def finish(self, painted: np.ndarray, settings: Settings) -> np.ndarray:
+        """Give painted pixels their colours, and leave the photograph where no style is.
+
+        Parameters
+        ----------
+        painted : array, shape (h, w, 3), from 0 to 255
+        settings : Settings
+
+        Returns
+        -------
+        uint8 array, shape (h, w, 3)
+        """
+        if settings.colour in ("content", "luminance"):
+            painted = pictures.with_colours_of(self.photo, painted)
+        opacity = painted_part(self.masks)
+        if opacity is not None:
+            painted = laid_over(self.photo, painted, opacity)
+        return painted if painted.dtype == np.uint8 else np.rint(painted).astype(np.uint8)
+
+
+class JobPictures:
+    """The pictures of a job, in the colours in which they are compared.
+
+    Parameters
+    ----------
+    job : Job
+    """
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.content, self.styles = job.content, [style.image for style in job.styles]
+        if job.settings.colour == "luminance":
+            self.content = pictures.grey(job.content)
+            self.styles = [pictures.match_lightness(style, job.content) for style in self.styles]
+        elif job.settings.colour == "match":
+            self.styles = [pictures.recolour(style, job.content) for style in self.styles]
+
+    def at(self, scale: Settings) -> Inputs:
+        """The pictures at a scale."""
+        photo = pictures.resize(self.job.content, scale.size)
+        content = photo if self.content is self.job.content else pictures.resize(self.content, scale.size)
+        styles = [
+            pictures.resize(image, style.size_at(scale))
+            for style, image in zip(self.job.styles, self.styles, strict=True)
+        ]
+        masks = [mask_at(style.mask, *photo.shape[:2]) for style in self.job.styles]
+        weights = [style.weight for style in self.job.styles]
+        firsts = [initial_image(content, style, scale, self.job.initial) for style in styles]
+        return Inputs(photo, content, styles, masks, mixture(content, firsts, weights, masks))
+
+
+def mask_at(mask: np.ndarray | None, height: int, width: int) -> np.ndarray | None:
+    """A mask at a size: (height, width, 1), from 0 to 1."""
+    return None if mask is None else pictures.resize_mask(mask, height, width)[..., np.newaxis] / 255
+
+
+def mixture(
+    content: np.ndarray,
+    images: Sequence[np.ndarray],
+    weights: Sequence[float],
+    masks: Sequence[np.ndarray | None],
+) -> np.ndarray:
+    """The weighted mean of images, each within its mask; where no mask is, the content image."""
+    if len(images) == 1 and masks[0] is None:
+        return images[0]
+    total, mean = np.zeros((*content.shape[:2], 1)), np.zeros(content.shape)
+    for image, weight, mask in zip(images, weights, masks, strict=True):
+        share = weight if mask is None else weight * mask
+        total += share
+        mean += share * image
+    mean /= np.where(total > 0, total, 1)
+    opacity = painted_part(masks)
+    return mean if opacity is None else laid_over(content, mean, opacity)
+
+
+def painted_part(masks: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Where any style is: float (h, w, 1) from 0 to 1, or None for everywhere."""
+    given = [mask for mask in masks if mask is not None]
+    if len(given) < len(masks):
+        return None
+    return np.minimum(sum(given), 1)
+
+
+def laid_over(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """One picture over another: float (h, w, 3)."""
+    return below + opacity * (above.astype(np.float64) - below)
+
+
+def initial_image(
+    content: np.ndarray, style: np.ndarray, settings: Settings, given: np.ndarray | None = None
+) -> np.ndarray:
+    """Where the optimization starts (lesson 12): pixels (H, W, 3) from 0 to 255, uint8, or float for noise.
+
+    Parameters
+    ----------
+    content, style : uint8 arrays, shape (H, W, 3)
+        Their sizes may differ. For ``init="style"`` the style image is scaled and cropped.
+    settings : Settings
+    given : uint8 array, shape (H, W, 3), optional
+        The picture to start from, where ``init`` is a file; likewise.
+    """
+    if given is not None:
+        return pictures.fit(given, *content.shape[:2])
+    if settings.init == "recoloured":
+        return pictures.recolour(content, style)
+    if settings.init == "content":
+        return content
+    if settings.init == "style":
+        return pictures.fit(style, *content.shape[:2])
+    return np.random.default_rng(settings.seed).uniform(0, 255, content.shape)
