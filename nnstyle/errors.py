@@ -8,6 +8,10 @@ class InputError(ValueError):
     """
 
 
+class NoMemoryToReadError(MemoryError):
+    """There is not enough memory to decode a picture that was given: a smaller result would not help."""
+
+
 class NotFiniteError(ArithmeticError):
     """The loss or its gradient became NaN or infinite."""
 

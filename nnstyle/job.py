@@ -199,7 +199,7 @@ def load_network(weights: Any, preprocessing: str | None, progress: bool) -> Wei
 
 def load_resized(picture: Any, size: int) -> np.ndarray:
     """The pixels of a picture at a size, read-only."""
-    image = resize(load_image(picture), size)
+    image = resize(load_image(picture, size), size)
     image.flags.writeable = False
     return image
 

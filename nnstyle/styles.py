@@ -82,7 +82,8 @@ def as_styles(styles: Any) -> list[Style]:
     InputError
         If there is none, or a folder that has no pictures.
     """
-    single = isinstance(styles, (str, os.PathLike, Style, Image.Image, np.ndarray))
+    single = isinstance(styles, (str, os.PathLike, bytes, bytearray, Style, Image.Image, np.ndarray))
+    single = single or hasattr(styles, "read")  # an open file
     if not single and not isinstance(styles, Sequence):
         raise InputError(f"a style is a path, a picture or an array, or a list of them, not {shown(styles)}")
     given = [styles] if single else list(styles)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..checkpoint import Record
 from ..engine import Engine, devices
-from ..errors import GpuError, InputError, NotFiniteError
+from ..errors import GpuError, InputError, NoMemoryToReadError, NotFiniteError
 from ..job import Job, prepare
 from ..notes import heard_by, note
 from ..pictures import pictures_in
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with signals_end_the_work(), heard_by(ignore if arguments.quiet else show_note):
             return paint(arguments)
-    except (InputError, GpuError) as error:
+    except (InputError, GpuError, NoMemoryToReadError) as error:
         complain(error)
     except MemoryError:
         complain(NO_MEMORY)

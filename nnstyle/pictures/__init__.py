@@ -4,7 +4,8 @@ Between loading and saving, a picture is a uint8 array (height, width, 3), RGB i
 is given a float array of the same shape, see `preprocess`.
 """
 
-from .decode import Source, load_image, pictures_in
+from .decode import Source, load_cut_out, load_image
+from .formats import pictures_in
 from .lightness import grey, match_lightness, with_colours_of
 from .masks import as_grey, resize_mask
 from .preprocessing import Preprocessing, deprocess, pixel_range, preprocess
@@ -30,6 +31,7 @@ __all__ = [
     "enlarge",
     "fit",
     "grey",
+    "load_cut_out",
     "load_image",
     "match_lightness",
     "pictures_in",

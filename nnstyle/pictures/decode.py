@@ -5,52 +5,23 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import InputError
+from ..errors import InputError, NoMemoryToReadError
 from ..files import is_regular
-from .colour import to_rgb
+from ..notes import note
+from . import jpeg, png, tiff
+from .colour import to_rgb, to_rgb_and_alpha
+from .cut_out import continue_colours
+from .formats import FORMATS_WITH_FRAMES, START, check_start, readable_formats
+from .limits import check_density
 from .memory import is_lack_of_memory
 
-Source = str | os.PathLike | Image.Image | np.ndarray
-
-# The formats in which a picture is read: those that consist of pixels and that Pillow decodes itself.
-# EPS is missing because Pillow has Ghostscript run what is in the file. So are formats of which
-# Pillow only knows the name (PDF, HDF5, MPEG, GRIB, BUFR), and those of measurements, not pictures.
-# The first six come first because Pillow loads the others only when it reaches them.
-RASTER_FORMATS = (
-    *("BMP", "DIB", "GIF", "JPEG", "PPM", "PNG"),
-    *("TIFF", "WEBP", "AVIF", "JPEG2000", "TGA", "PSD", "ICO", "ICNS", "CUR", "QOI"),
-    *(
-        "BLP",
-        "DCX",
-        "DDS",
-        "FLI",
-        "FTEX",
-        "GBR",
-        "IM",
-        "MSP",
-        "PCD",
-        "PCX",
-        "PIXAR",
-        "SGI",
-        "SUN",
-        "XBM",
-        "XPM",
-    ),
-)
-# Read as well where somebody has registered a plugin: pillow-heif or pillow-jxl-plugin.
-PLUGIN_FORMATS = ("HEIF", "JXL")
-
-# A few bytes may claim to be millions of pixels. In a picture of one colour, a byte of a JPEG is 64
-# of them, of a PNG 320, and of a grey PNG 1030.
-ALWAYS_READ = 30_000_000  # pixels: some 400 MB while it is being read
-MOST_PER_BYTE = 1100
-# A progressive JPEG is decoded anew for each of its scans. There are some 10 in a photograph.
-MOST_SCANNED = 10_000_000_000  # pixels times scans: within half a minute
-TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of a TIFF
+Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+MOST_BYTES = 1 << 31  # of an open file: it may be a pipe without an end
 
 
 class FileWithin(io.BufferedReader):
@@ -67,7 +38,7 @@ class FileWithin(io.BufferedReader):
         return super().read(-1 if size is None else min(size, self.size))
 
 
-def load_image(source: Source) -> np.ndarray:
+def load_image(source: Source, size: int | None = None) -> np.ndarray:
     """Bring a picture of any kind to uint8 RGB (lesson 1).
 
     The EXIF orientation is applied, an embedded colour profile is converted to sRGB, and
@@ -75,9 +46,12 @@ def load_image(source: Source) -> np.ndarray:
 
     Parameters
     ----------
-    source : path, PIL image, or array
-        A file in one of `RASTER_FORMATS`. An array is (H, W), (H, W, 3) or (H, W, 4): uint8, or
-        floating with values from 0 to 1.
+    source : path, bytes, open file, PIL image, or array
+        A file in one of `RASTER_FORMATS`, or what is in it. An array is (H, W), (H, W, 3) or (H, W, 4):
+        uint8, or floating with values from 0 to 1.
+    size : int, optional
+        The long edge that is wanted, px. A JPEG is then decoded at a half, a quarter or an eighth of its
+        size where that leaves twice as much. By default it has its full size.
 
     Returns
     -------
@@ -87,112 +61,127 @@ def load_image(source: Source) -> np.ndarray:
     ------
     InputError
         If there is no such file, or it is not a picture, truncated, or absurdly large.
+    NoMemoryToReadError
+        If there is not enough memory to decode it.
     """
+    with opened(source, size) as image:
+        return np.array(to_rgb(image))
+
+
+def load_cut_out(source: Source, size: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Load the colours of a picture and its alpha channel.
+
+    Where it is fully transparent, its colours are arbitrary. They are replaced by those around, continued:
+    so neither a scaled picture nor a painted one has a fringe.
+
+    Parameters
+    ----------
+    source, size
+        As for `load_image`.
+
+    Returns
+    -------
+    colours : uint8 array, shape (H, W, 3)
+        RGB in sRGB.
+    alpha : uint8 array, shape (H, W), or None
+        From 0, transparent, to 255, opaque; None if all of it is opaque.
+
+    Raises
+    ------
+    InputError, NoMemoryToReadError
+        As `load_image`; and if all of it is transparent.
+    """
+    with opened(source, size) as image:
+        image, channel = to_rgb_and_alpha(image)
+        colours = np.array(image)
+        if channel is None:
+            return colours, None
+        alpha = np.array(channel)
+        if not alpha.any():
+            raise InputError("all of it is transparent: there is nothing to paint")
+        return continue_colours(colours, alpha), alpha
+
+
+@contextlib.contextmanager
+def opened(source: Source, size: int | None = None) -> Iterator[Image.Image]:
+    """A picture as a PIL image. Whatever is wrong with it becomes an InputError that names it."""
     if isinstance(source, (str, os.PathLike)):
-        return load_file(Path(source))
-    if not isinstance(source, Image.Image):
-        source = array_to_pil(source)
-    with complaints_about("the picture"):
-        return np.array(to_rgb(source))
+        with open_file(Path(source)) as file, complaints_about(source):
+            with open_picture(file, size) as image:
+                yield image
+    elif isinstance(source, (bytes, bytearray, memoryview)) or hasattr(source, "read"):
+        with complaints_about("the picture"), open_picture(io.BytesIO(contents(source)), size) as image:
+            yield image
+    else:
+        image = source if isinstance(source, Image.Image) else array_to_pil(source)
+        with complaints_about("the picture"):
+            yield image
 
 
-def load_file(path: Path) -> np.ndarray:
-    """`load_image` for a path."""
+def open_file(path: Path) -> FileWithin:
+    """The file of a picture."""
     try:
         if not is_regular(path):
             raise InputError(f"{path} is a folder, a pipe or a device, not a picture")
         # Opened here, not by Pillow: when it knows a file's name, it maps uncompressed grey TIFFs
         # into memory, and scrambles those whose orientation swaps width and height.
-        file = FileWithin(open(path, "rb", buffering=0))
+        return FileWithin(open(path, "rb", buffering=0))
     except InputError:
         raise
     except (FileNotFoundError, ValueError):  # ValueError: a zero byte in its name
         raise InputError(f"{path} does not exist") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    with file, complaints_about(path), Image.open(file, formats=readable_formats()) as image:
-        check_density(image, file.size)
-        check_scans(image, file)
-        return np.array(to_rgb(image))
 
 
-def check_density(image: Image.Image, size: int) -> None:
-    """Raise InputError for a picture that would take much memory and has nearly nothing in its file.
-
-    Parameters
-    ----------
-    image : PIL image, not decoded yet
-    size : int
-        Of its file, bytes.
-    """
-    pixels = pixels_decoded(image)
-    if pixels > ALWAYS_READ and pixels > MOST_PER_BYTE * size:
-        raise InputError(
-            f"a file of {size} bytes claims to be a picture of {pixels // 1_000_000} million pixels: "
-            "save it anew, smaller"
-        )
-
-
-def pixels_decoded(image: Image.Image) -> int:
-    """The number of pixels that a picture has while it is decoded: a TIFF's whole tiles."""
-    tags = getattr(image, "tag_v2", {})
-    width, height = tags.get(TILE_WIDTH, 0), tags.get(TILE_LENGTH, 0)
-    return max(image.width, width) * max(image.height, height)
+def contents(source: Any) -> bytes:
+    """What is in an open file, from its beginning if it can go back there, or the bytes themselves."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    place = source.tell() if hasattr(source, "seekable") and source.seekable() else None
+    if place is not None:
+        source.seek(0)
+    data = bytearray()
+    while part := source.read(1 << 20):
+        if not isinstance(part, bytes):
+            raise InputError(f"it comes from a file of text ({type(part).__name__}): open it with mode 'rb'")
+        data += part
+        if len(data) > MOST_BYTES:
+            raise InputError(f"it has more than {MOST_BYTES >> 30} GB")
+    if place is not None:
+        source.seek(place)
+    return bytes(data)
 
 
-def check_scans(image: Image.Image, file: FileWithin) -> None:
-    """Raise InputError for a JPEG of so many scans that it would take minutes."""
-    if image.format not in ("JPEG", "MPO"):
-        return
-    place = file.tell()
+def open_picture(file: BinaryIO, size: int | None = None) -> Image.Image:
+    """A PIL image of a picture's file, not decoded yet, in one of the formats that are read here."""
+    length = file.seek(0, io.SEEK_END)
     file.seek(0)
-    scans = file.read().count(b"\xff\xda")  # some more, where a video follows the picture
-    file.seek(place)
-    if scans * image.width * image.height > MOST_SCANNED:
-        raise InputError(f"it is stored in {scans} scans, which would take minutes: save it anew")
-
-
-def readable_formats() -> tuple[str, ...]:
-    """The formats to try, by Pillow's names."""
-    return RASTER_FORMATS + tuple(name for name in PLUGIN_FORMATS if name in Image.OPEN)
-
-
-def pictures_in(folder: str | os.PathLike) -> list[Path]:
-    """The paths of all pictures in a folder, in order of their names.
-
-    A file counts as a picture if its ending is that of one of `RASTER_FORMATS`. Hidden files are
-    left out: what is called ``._photo.jpg`` is not a picture, but something that macOS keeps beside it.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, or no picture in it.
-    """
+    start = file.read(START)
+    file.seek(0)
+    check_start(start)
+    if start.startswith(jpeg.START):
+        return jpeg.open_jpeg(file.read(), size)
+    if start.startswith(tiff.STARTS):
+        image = tiff.open_tiff(file)
+    elif start.startswith(png.SIGNATURE):
+        image = png.open_png(file)
+    else:
+        image = Image.open(file, formats=readable_formats())
+    check_density(image, length)
+    if image.format not in FORMATS_WITH_FRAMES:
+        return image
     try:
-        paths = sorted(Path(folder).iterdir())
-    except (OSError, ValueError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{folder} is not a folder that can be read: {reason}") from None
-    endings = picture_endings()
-    pictures = [path for path in paths if is_picture_name(path, endings) and path.is_file()]
-    if not pictures:
-        raise InputError(f"there is no picture in the folder {folder}")
-    return pictures
-
-
-def picture_endings() -> set[str]:
-    """Such as ``.jpg``: the endings of the formats that are read."""
-    formats = {*readable_formats(), "MPO"}  # MPO: several JPEGs, of which the first is read
-    return {ending for ending, name in Image.registered_extensions().items() if name in formats}
-
-
-def is_picture_name(path: Path, endings: set[str]) -> bool:
-    """Whether a file's name is that of a picture."""
-    return path.suffix.lower() in endings and not path.name.startswith(".")
+        frames = getattr(image, "n_frames", 1)
+    except Exception:  # noqa: BLE001  # a later frame is damaged, and raises whatever its bytes lead to
+        return Image.open(file, formats=(str(image.format),))
+    if frames > 1:
+        note(f"an animation of {frames} frames, of which the first is taken")
+    return image
 
 
 @contextlib.contextmanager
-def complaints_about(name: str | Path) -> Iterator[None]:
+def complaints_about(name: Any) -> Iterator[None]:
     """Turn whatever is wrong with a picture into an InputError that names it."""
     try:
         yield
@@ -206,7 +195,9 @@ def complaints_about(name: str | Path) -> Iterator[None]:
         raise InputError(f"{name} is not a picture in a format that is read here") from None
     except Exception as error:  # Pillow's decoders raise about ten kinds for a damaged file
         if is_lack_of_memory(error):
-            raise MemoryError from error
+            raise NoMemoryToReadError(
+                f"there is not enough memory to read {name}: reduce it first, or close other programs"
+            ) from error
         raise InputError(f"{name} cannot be decoded, it may be damaged: {error}") from error
 
 

@@ -126,7 +126,7 @@ def mean_activations(network: Network, weights: Weights, pictures: Iterable[Sour
 
 def load_small(picture: Source) -> np.ndarray:
     """The pixels of a picture, its long edge at most 512 px."""
-    pixels = load_image(picture)
+    pixels = load_image(picture, LARGEST)
     size = min(LARGEST, max(pixels.shape[:2]))
     if min(pixels.shape[:2]) * size < SMALLEST * max(pixels.shape[:2]):
         name = picture if isinstance(picture, (str, os.PathLike)) else "a picture"

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from nnstyle.pictures.decode import RASTER_FORMATS
+from nnstyle.pictures.formats import RASTER_FORMATS
 from tests.support.pictures import cmyk_profile, grey_profile, icc, noise, png, rgb_profile
 
 SIDE = 40  # px: large enough to be painted

@@ -83,9 +83,9 @@ def test_a_cmyk_jpeg_looks_like_its_rgb():
     )
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa", "La"])
 def test_transparent_parts_are_white_and_this_is_said(mode):
-    image = plain((255, 255, 255, 0), "RGBA").convert("RGBa" if mode == "RGBa" else "RGBA")
+    image = plain((255, 255, 255, 0), "RGBA").convert("LA" if mode == "La" else "RGBA")
     image = image.convert(mode) if mode != "PA" else plain(0, "PA")
     with pytest.warns(UserWarning, match="transparent parts .* white"):
         assert_plain(load_image(image), 255)

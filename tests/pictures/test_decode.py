@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFile, ImageOps
 
 from nnstyle import InputError
+from nnstyle.notes import heard_by
 from nnstyle.pictures import load_image
-from nnstyle.pictures.decode import check_density
+from nnstyle.pictures.limits import check_density
 from nnstyle.pictures.memory import PILLOW_SAYS
 from tests.support.pictures import bomb, noise, turned
 
@@ -129,7 +130,74 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path, name):
     frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
     options = {"lossless": True} if name.endswith("webp") else {}
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
-    np.testing.assert_array_equal(load_image(tmp_path / name), np.full((40, 40, 3), (255, 0, 0)))
+    with pytest.warns(UserWarning, match="2 (frames|pages), of which the first is taken"):
+        np.testing.assert_array_equal(load_image(tmp_path / name), np.full((40, 40, 3), (255, 0, 0)))
+
+
+def test_an_animation_with_a_damaged_frame_still_has_its_first(tmp_path):
+    frames = [Image.fromarray(noise(40, 40, seed=seed)).convert("P") for seed in range(3)]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    expected = np.array(frames[0].convert("RGB"))
+    data = (tmp_path / "x.gif").read_bytes()
+    for end in range(len(data) // 2, len(data) - 1, 97):
+        (tmp_path / "x.gif").write_bytes(data[:end])
+        with heard_by(str):
+            np.testing.assert_array_equal(load_image(tmp_path / "x.gif"), expected)
+
+
+def contents(**options):
+    """A PNG's bytes."""
+    file = io.BytesIO()
+    Image.fromarray(noise(40, 56)).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_bytes_of_a_file_are_a_picture(kind):
+    np.testing.assert_array_equal(load_image(kind(contents())), noise(40, 56))
+
+
+def test_an_open_file_is_read_from_its_beginning_and_left_where_it_was(tmp_path):
+    (tmp_path / "x.png").write_bytes(contents())
+    with open(tmp_path / "x.png", "rb") as file:
+        file.seek(7)
+        np.testing.assert_array_equal(load_image(file), noise(40, 56))
+        assert file.tell() == 7
+    memory = io.BytesIO()
+    memory.write(contents())  # and at its end
+    for _ in range(2):
+        np.testing.assert_array_equal(load_image(memory), noise(40, 56))
+
+
+def test_a_pipe_is_read_to_its_end():
+    reading, writing = os.pipe()
+    os.write(writing, contents()[:60_000])
+    os.close(writing)
+    with open(reading, "rb") as file:
+        np.testing.assert_array_equal(load_image(file), noise(40, 56))
+
+
+class Endless(io.RawIOBase):
+    """A file without an end."""
+
+    def read(self, size=-1):
+        return bytes(size)
+
+
+def test_open_files_that_are_no_pictures(tmp_path, monkeypatch):
+    (tmp_path / "x.txt").write_text("no picture")
+    with (
+        open(tmp_path / "x.txt") as text,
+        pytest.raises(InputError, match="file of text .* open it with mode 'rb'"),
+    ):
+        load_image(text)
+    with pytest.raises(InputError, match="the picture cannot be decoded.* closed file"):
+        load_image(text)
+    with pytest.raises(InputError, match="the picture is not a picture in a format"):
+        load_image(b"")
+    monkeypatch.setattr("nnstyle.pictures.decode.MOST_BYTES", 3 << 20)
+    with pytest.raises(InputError, match="the picture: it has more than"):
+        load_image(Endless())
 
 
 @pytest.mark.parametrize(

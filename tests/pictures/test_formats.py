@@ -1,16 +1,18 @@
 """Which files are taken for pictures: those of pixels, which Pillow decodes itself."""
 
 import io
+import sys
 import threading
 import warnings
 
 import numpy as np
 import pytest
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, Image, features
 
 from nnstyle import InputError
+from nnstyle.errors import NoMemoryToReadError
 from nnstyle.pictures import load_image, pictures_in
-from nnstyle.pictures.decode import RASTER_FORMATS
+from nnstyle.pictures.formats import RASTER_FORMATS
 from tests.support.pictures import noise
 
 # By Pillow's names: what is executed or only passed on, and what does not hold pictures.
@@ -131,11 +133,64 @@ def test_loading_in_threads_leaves_python_s_filters_alone(tmp_path):
     assert list(warnings.filters) == before and not changes
 
 
+def media_file(*brands):
+    """The first bytes of an ISO media file."""
+    box = b"ftyp" + brands[0] + bytes(4) + b"".join(brands[1:])
+    return (4 + len(box)).to_bytes(4, "big") + box + bytes(100)
+
+
+@pytest.mark.parametrize("brands", [(b"heic", b"mif1"), (b"mif1", b"heic"), (b"heix",), (b"msf1", b"hevc")])
+@pytest.mark.parametrize("name", ["photo.heic", "photo.jpg"])
+def test_heic_is_known_by_its_bytes_and_what_reads_it_is_named(tmp_path, monkeypatch, name, brands):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it was not installed
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    (tmp_path / name).write_bytes(media_file(*brands))
+    with pytest.raises(InputError, match=rf"{name}: this is HEIC.*`pip install 'nnstyle\[heif\]'`"):
+        load_image(tmp_path / name)
+
+
+def test_heic_is_read_where_its_plugin_is_installed(tmp_path):
+    plugin = pytest.importorskip("pillow_heif")
+    picture = Image.fromarray(noise(4, 6)).resize((96, 64), Image.Resampling.BICUBIC)
+    plugin.from_pillow(picture).save(tmp_path / "photo.jpg", quality=95)
+    found = load_image(tmp_path / "photo.jpg")
+    assert abs(found.astype(int) - np.array(picture)).mean() < 3
+    (tmp_path / "photo.jpg").rename(tmp_path / "photo.heic")
+    assert pictures_in(tmp_path) == [tmp_path / "photo.heic"]
+
+
+def test_avif_is_not_taken_for_heic(tmp_path):
+    """Both may have the brand mif1."""
+    for brands in ((b"avif", b"mif1"), (b"mif1", b"avif", b"heic")):
+        (tmp_path / "x.avif").write_bytes(media_file(*brands))
+        with pytest.raises(InputError) as refusal:
+            load_image(tmp_path / "x.avif")
+        assert "HEIC" not in str(refusal.value)
+
+
+def test_an_avif_that_pillow_cannot_read_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "check", lambda name: False)
+    (tmp_path / "x.jpg").write_bytes(media_file(b"avif", b"mif1"))
+    with pytest.raises(InputError, match=r"x\.jpg: this is AVIF"):
+        load_image(tmp_path / "x.jpg")
+
+
+@pytest.mark.parametrize(
+    "start", [b"FUJIFILMCCD-RAW 0201", b"IIRO\x08\0\0\0", b"IIU\0\x18\0\0\0", media_file(b"crx ", b"isom")]
+)
+def test_raw_files_that_are_no_tiffs_are_named(tmp_path, start):
+    (tmp_path / "photo.raw").write_bytes(start.ljust(200, b"\0"))
+    with pytest.raises(InputError, match=r"photo\.raw: this is a camera's raw file"):
+        load_image(tmp_path / "photo.raw")
+
+
 def test_a_lack_of_memory_is_no_damage(tmp_path, monkeypatch):
     Image.fromarray(noise(40, 56)).save(tmp_path / "x.png")
     monkeypatch.setattr("nnstyle.pictures.decode.to_rgb", no_memory)
     for source in (tmp_path / "x.png", noise(40, 56)):
-        with pytest.raises(MemoryError):
+        with pytest.raises(
+            NoMemoryToReadError, match="not enough memory to read .*(x.png|picture): reduce it"
+        ):
             load_image(source)
 
 

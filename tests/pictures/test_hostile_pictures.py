@@ -10,7 +10,7 @@ import pytest
 from nnstyle import InputError
 from nnstyle.notes import heard_by
 from nnstyle.pictures import load_image
-from nnstyle.pictures.decode import FileWithin, check_scans
+from nnstyle.pictures.decode import FileWithin
 from tests.campaigns import hostile_pictures as hostile
 
 resource = pytest.importorskip("resource")  # not on Windows
@@ -57,15 +57,6 @@ def test_one_of_ordinary_scans_is_read(tmp_path):
     with_scans = load_image(path)
     path.write_bytes(hostile.picture("JPEG", quality=95))
     np.testing.assert_array_equal(with_scans, load_image(path))
-
-
-def test_scans_are_counted_wherever_the_file_stands(tmp_path):
-    """Pillow goes on from where it was."""
-    path = written(tmp_path / "x.jpg", hostile.picture("JPEG", progressive=True))
-    with FileWithin(open(path, "rb", buffering=0)) as file, hostile.Image.open(file) as image:
-        before = file.tell()
-        check_scans(image, file)
-        assert file.tell() == before
 
 
 def test_no_memory_is_asked_for_what_a_file_does_not_have(tmp_path):
