@@ -38,19 +38,24 @@ class Inputs:
 
         Parameters
         ----------
-        painted : array, shape (h, w, 3), from 0 to 255
+        painted : uint8 or uint16 array, shape (h, w, 3)
         settings : Settings
 
         Returns
         -------
-        uint8 array, shape (h, w, 3)
+        array like `painted`
         """
-        if settings.colour in ("content", "luminance"):
-            painted = pictures.with_colours_of(self.photo, painted)
+        own_colours = settings.colour in ("content", "luminance")
         opacity = painted_part(self.masks)
+        if not own_colours and opacity is None:
+            return painted
+        largest = np.iinfo(painted.dtype).max
+        pixels = painted * (255 / largest)
+        if own_colours:
+            pixels = pictures.with_colours_of(self.photo, pixels)
         if opacity is not None:
-            painted = laid_over(self.photo, painted, opacity)
-        return painted if painted.dtype == np.uint8 else np.rint(painted).astype(np.uint8)
+            pixels = laid_over(self.photo, pixels, opacity)
+        return np.rint(pixels * (largest / 255)).astype(painted.dtype)
 
 
 class JobPictures:
@@ -118,7 +123,7 @@ def painted_part(masks: Sequence[np.ndarray | None]) -> np.ndarray | None:
 
 def laid_over(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     """One picture over another: float (h, w, 3)."""
-    return below + opacity * (above.astype(np.float64) - below)
+    return below + opacity * (above - below.astype(np.float64))
 
 
 def initial_image(

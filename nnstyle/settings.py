@@ -28,6 +28,7 @@ MOST_SEED = 2**128 - 1  # what NumPy asks of a good seed
 SMALLEST_SCALE = 115  # px: here conv5_1, which sees 156 px, sees most of the picture
 MOST_STYLE_SCALE = 100
 MOST_BORDER = 512  # px: more than the deepest layer sees
+BITS = (8, 16)
 INITIAL_IMAGES = ("recoloured", "content", "noise", "style")
 COLOURS = ("style", "content", "luminance", "match")
 
@@ -150,6 +151,13 @@ class Settings:
         "keep pixels within 0..255 in every iteration, not only at the end (slower)",
         action="store_true",
     )
+    bits: int = setting(
+        8,
+        PICTURE,
+        "bits of each channel in the output: 16, in PNG and TIFF, stand more editing without bands",
+        choices=BITS,
+        type=int,
+    )
     # The paper's alpha / beta is 1e-5 to 1e-2.
     alpha: float = setting(1.0, LOSS, "content weight", type=float, metavar="WEIGHT")
     beta: float | None = setting(
@@ -241,7 +249,7 @@ class Settings:
         object.__setattr__(self, name, value)  # the way round `frozen`
 
     def _check_whole_numbers(self) -> None:
-        smallest_values = {"size": SMALLEST, "iterations": 1, "scales": 1, "border": 0, "seed": 0}
+        smallest_values = {"size": SMALLEST, "iterations": 1, "scales": 1, "border": 0, "seed": 0, "bits": 1}
         for name, smallest in smallest_values.items():
             value = getattr(self, name)
             if name == "scales" and value is None:
@@ -249,6 +257,8 @@ class Settings:
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
                 raise InputError(f"{name} must be a whole number, at least {smallest}, not {shown(value)}")
             self._set(name, int(value))  # NumPy's integers do not fit into JSON
+        if self.bits not in BITS:
+            raise InputError(f"bits must be 8 or 16, not {shown(self.bits)}")
         if self.iterations > MOST_ITERATIONS:
             raise InputError(f"iterations must be at most {MOST_ITERATIONS}: no picture needs more")
         if self.seed > MOST_SEED:
@@ -401,6 +411,7 @@ class Options(TypedDict, total=False):
     colour: str
     optimizer: str | None
     bounded: bool
+    bits: int
     alpha: float
     beta: float | None
     beta_per_pixel: float | None

@@ -19,7 +19,7 @@ from .checkpoint import Record, State
 from .engine import Engine, devices
 from .engine.device import Device
 from .errors import InputError, shown
-from .inputs import JobPictures
+from .inputs import Inputs, JobPictures
 from .job import Job, prepare
 from .network import Network
 from .notes import note
@@ -42,12 +42,12 @@ class Event:
     """
 
     record: Record
-    _image: Callable[[], np.ndarray]
+    _image: Callable[[], np.ndarray]  # as a `Result` has it
     _state: Callable[[], State]
 
     def image(self) -> np.ndarray:
         """The picture so far: uint8 (h, w, 3), RGB, at the size of its scale. Made when asked for."""
-        return self._image()
+        return pictures.in_8_bits(self._image())
 
     def state(self) -> State:
         """All that another run needs to go on from here."""
@@ -61,6 +61,7 @@ class Result:
     Attributes
     ----------
     image : uint8 array, shape (H, W, 3), RGB
+        uint16 with the setting ``bits=16``.
     losses : list of Record, one for each iteration
     settings : Settings
         With all decided that was left open: scales, beta, layer weights, pooling, optimizer.
@@ -100,6 +101,7 @@ def stylize(
     colour: str = Settings.colour,
     optimizer: str | None = Settings.optimizer,
     bounded: bool = Settings.bounded,
+    bits: int = Settings.bits,
     alpha: float = Settings.alpha,
     beta: float | None = Settings.beta,
     beta_per_pixel: float | None = Settings.beta_per_pixel,
@@ -136,8 +138,9 @@ def stylize(
     low_memory : bool, optional
         Keep nothing in memory that can be computed again: less memory, about twice the time. By default
         only where memory is short, with a note.
-    size, iterations, scales, style_scale, border, init, seed, colour, optimizer, bounded, alpha, beta, \
-beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, pooling
+    size, iterations, scales, style_scale, border, init, seed, colour, optimizer, bounded, bits, alpha, \
+beta, beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, \
+pooling
         The fields of `Settings`, which describes them.
 
     Returns
@@ -170,6 +173,7 @@ beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale,
         colour=colour,
         optimizer=optimizer,
         bounded=bounded,
+        bits=bits,
         alpha=alpha,
         beta=beta,
         beta_per_pixel=beta_per_pixel,
@@ -357,8 +361,12 @@ class _Run:
             if self.stopped:
                 break
         self.note_if_nothing_happened(weights)
-        pixels = self.inputs.finish(pictures.deprocess(image, preprocessing), self.settings)
+        pixels = self.finished(image, preprocessing, self.inputs)
         return Result(pixels, self.records, self.settings, reason)
+
+    def finished(self, image: Array, preprocessing: Preprocessing, inputs: Inputs) -> np.ndarray:
+        """The picture that an image off its canvas is, (h, w, 3)."""
+        return inputs.finish(pictures.deprocess(image, preprocessing, self.settings.bits), self.settings)
 
     def note_if_nothing_happened(self, weights: Weights) -> None:
         """Say so if the photograph stayed as it was because beta is far below its default.
@@ -494,8 +502,7 @@ class _Run:
         count, inputs = len(self.records), self.inputs
 
         def picture() -> np.ndarray:
-            pixels = pictures.deprocess(self.cropped(image), weights.preprocessing)
-            return inputs.finish(pixels, self.settings)
+            return self.finished(self.cropped(image), weights.preprocessing, inputs)
 
         def state() -> State:
             steps = history and [tuple(to_host(array) for array in step) for step in history]
@@ -548,7 +555,7 @@ class _Run:
             traceback.clear_frames(error.__traceback__)
             self.engine.clear()
         try:
-            image = self.latest.image()
+            image = self.latest._image()
         except MemoryError:  # not even enough for that
             return
         reason = str(error) or type(error).__name__

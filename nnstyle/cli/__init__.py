@@ -81,7 +81,7 @@ def paint(arguments: argparse.Namespace) -> int:
     if device.name != "cpu":
         note(f"computing on {device.name}, {device.title}")
     settings = Settings(**given_settings(arguments, is_sample))
-    check_output(arguments.output)
+    check_output(arguments.output, settings.bits)
     styles = given_styles(arguments)
     check_no_input_is_replaced(arguments.output, inputs(arguments, styles, settings))
     job = prepare(arguments.content, styles, arguments.weights, settings, progress=not arguments.quiet)

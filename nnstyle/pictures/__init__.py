@@ -1,14 +1,14 @@
 """Pictures in and out.
 
-Between loading and saving, a picture is a uint8 array (height, width, 3), RGB in sRGB. A network
-is given a float array of the same shape, see `preprocess`.
+Between loading and saving, a picture is a uint8 array (height, width, 3), RGB in sRGB; it is saved as
+one of uint16 as well, and with alpha as a fourth channel. A network is given a float array of the same shape, see `preprocess`.
 """
 
 from .decode import Source, load_cut_out, load_image
 from .formats import pictures_in
 from .lightness import grey, match_lightness, with_colours_of
 from .masks import as_grey, resize_mask
-from .preprocessing import Preprocessing, deprocess, pixel_range, preprocess
+from .preprocessing import Preprocessing, deprocess, in_8_bits, pixel_range, preprocess
 from .recolouring import recolour
 from .resize import LARGEST, SMALLEST, enlarge, fit, resize
 from .saving import (
@@ -31,6 +31,7 @@ __all__ = [
     "enlarge",
     "fit",
     "grey",
+    "in_8_bits",
     "load_cut_out",
     "load_image",
     "match_lightness",

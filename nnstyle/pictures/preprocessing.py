@@ -110,15 +110,32 @@ def preprocess(
     return ((pixels - np.array(preprocessing.mean)) * np.array(preprocessing.scale)).astype(dtype)
 
 
-def deprocess(values: Array, preprocessing: Preprocessing) -> np.ndarray:
-    """Undo `preprocess`: uint8 RGB, clipped to 0..255 and rounded, never stretched (lesson 1).
+def deprocess(values: Array, preprocessing: Preprocessing, bits: int = 8) -> np.ndarray:
+    """Undo `preprocess`: RGB, clipped to 0..255 and rounded, never stretched (lesson 1).
 
     An array on a GPU is converted there; only the bytes are copied.
+
+    Parameters
+    ----------
+    values : float array, shape (H, W, 3)
+    preprocessing : Preprocessing
+    bits : int
+        8 for uint8; 16 for uint16, in which 255 is 65535.
+
+    Returns
+    -------
+    uint8 or uint16 array, shape (H, W, 3)
     """
     xp = array_module(values)
     pixels = values / xp.asarray(preprocessing.scale) + xp.asarray(preprocessing.mean)
     pixels = pixels[..., ::-1] if preprocessing.channel_order == "BGR" else pixels
-    return to_host(xp.rint(xp.clip(pixels, 0, 255)).astype(xp.uint8))
+    levels = xp.clip(pixels, 0, 255) * ((2**bits - 1) // 255)
+    return to_host(xp.rint(levels).astype(xp.uint8 if bits == 8 else xp.uint16))
+
+
+def in_8_bits(image: np.ndarray) -> np.ndarray:
+    """A uint8 picture, or a uint16 one rounded to uint8."""
+    return image if image.dtype == np.uint8 else np.rint(image / 257).astype(np.uint8)
 
 
 def pixel_range(preprocessing: Preprocessing) -> tuple[np.ndarray, np.ndarray]:

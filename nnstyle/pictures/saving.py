@@ -12,27 +12,46 @@ from PIL import Image, PngImagePlugin
 
 from ..errors import InputError
 from ..files import check_writable, whole_file, write_beside
+from ..notes import note
+from . import deep
+from .colour import srgb_profile
 from .memory import is_lack_of_memory
+from .preprocessing import in_8_bits
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"optimize": True},
     "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"lossless": True},
+    "WEBP": {"lossless": True, "exact": True},  # the colours of transparent pixels, too
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
 # The same pixels in a larger file, with less memory.
 PLAIN_OPTIONS: dict[str, dict[str, Any]] = OPTIONS | {
     "PNG": {"compress_level": 1},
-    "WEBP": {"lossless": True, "method": 0, "quality": 0},  # of what is lossless, quality is the effort
+    "WEBP": {
+        "lossless": True,
+        "exact": True,
+        "method": 0,
+        "quality": 0,
+    },  # of what is lossless, quality is the effort
     "TIFF": {},
 }
 IMAGE_DESCRIPTION = 270  # the EXIF and TIFF tag
+IN_16_BITS = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
+LEVEL, PLAIN_LEVEL = 6, 1  # of zlib, for those
 
 
-def check_output(path: str | os.PathLike) -> None:
-    """Raise InputError unless a picture can be written to `path`; to be called before the work."""
-    format_of(path)
+def check_output(path: str | os.PathLike, bits: int = 8) -> None:
+    """Raise InputError unless a picture can be written to `path`; to be called before the work.
+
+    Parameters
+    ----------
+    path : path
+    bits : int
+        Of each channel, 8 or 16.
+    """
+    if format_of(path) not in IN_16_BITS and bits == 16:
+        raise InputError(f"{path} cannot have 16 bits: choose a name that ends in .png or .tif, or 8 bits")
     check_writable(path)
 
 
@@ -81,7 +100,9 @@ def save_image(
 
     Parameters
     ----------
-    image : uint8 array, shape (H, W, 3)
+    image : uint8 or uint16 array, shape (H, W, 3) or (H, W, 4)
+        RGB in sRGB, or RGB and alpha. What the format cannot hold is left out with a note: 16 bits
+        (PNG and TIFF have them), transparency (a JPEG gets white).
     path : path ending in .png, .jpg, .jpeg, .webp, .tif or .tiff
     settings : dict
         Stored as JSON: in PNG's text chunk "nnstyle", elsewhere as the image description.
@@ -115,8 +136,17 @@ def save_image(
 
 def encoded(image: np.ndarray, format: str, settings: dict[str, Any], plain: bool) -> bytes:
     """The bytes of a picture's file. Pillow, writing to a full disk, might not notice it."""
-    picture, text = Image.fromarray(image), json.dumps(settings)
+    text = json.dumps(settings)
+    if image.dtype == np.uint16:
+        if format in IN_16_BITS:
+            return IN_16_BITS[format](image, text, srgb_profile(), PLAIN_LEVEL if plain else LEVEL)
+        note(f"a {format} has 8 bits: the 16 of the picture are rounded")
+    picture = Image.fromarray(in_8_bits(image))
+    if format == "JPEG" and picture.mode == "RGBA":
+        note("a JPEG has no transparency: what was transparent is white")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     options = dict((PLAIN_OPTIONS if plain else OPTIONS)[format])
+    options["icc_profile"] = srgb_profile()
     if format == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_text("nnstyle", text)

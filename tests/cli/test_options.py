@@ -56,6 +56,7 @@ GIVEN = {
     "colour": ("match", "match"),
     "optimizer": ("lbfgs-nnstyle", "lbfgs-nnstyle"),
     "bounded": (None, True),
+    "bits": ("16", 16),
     "alpha": ("0.5", 0.5),
     "beta": ("9", 9.0),
     "beta_per_pixel": ("8", 8.0),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from nnstyle import InputError
-from nnstyle.pictures import Preprocessing, deprocess, fit, pixel_range, preprocess, resize
+from nnstyle.pictures import Preprocessing, deprocess, fit, in_8_bits, pixel_range, preprocess, resize
 from tests.support.pictures import noise
 
 PICTURES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3)))
@@ -158,3 +158,16 @@ def test_a_preprocessing_that_makes_no_sense_is_refused(values):
 def test_a_size_that_is_none_is_refused(size):
     with pytest.raises(InputError, match="the size must be from 32 to 10000"):
         resize(noise(40, 56), size)
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_16_bits_have_65536_levels_and_8_are_those_rounded(order):
+    preprocessing = Preprocessing(order, (100.0, 110.0, 120.0), 0.5)
+    levels = np.linspace(-20, 275, 3000).reshape(10, 100, 3)
+    deep = deprocess(preprocess(levels, preprocessing, np.float64), preprocessing, 16)
+    assert deep.dtype == np.uint16
+    np.testing.assert_array_equal(deep, np.rint(levels.clip(0, 255) * 257))
+    assert abs(in_8_bits(deep) - levels.clip(0, 255)).max() <= 0.5 + 1 / 514
+    bytes_ = noise(40, 56)
+    np.testing.assert_array_equal(in_8_bits(bytes_.astype(np.uint16) * 257), bytes_)
+    assert in_8_bits(bytes_) is bytes_

@@ -9,6 +9,7 @@ from PIL import Image
 
 from nnstyle import InputError
 from nnstyle.pictures import FORMATS, check_no_input_is_replaced, check_output, save_image
+from nnstyle.pictures.colour import srgb_profile
 from tests.support.pictures import noise, stored_settings
 
 EXACT = [ending for ending in FORMATS if ending not in (".jpg", ".jpeg")]
@@ -36,6 +37,53 @@ def test_a_jpeg_is_close(tmp_path, ending):
     with Image.open(tmp_path / f"x{ending}") as image:
         assert image.format == "JPEG"
         assert abs(np.array(image).astype(int) - noise(40, 56)).mean() < 4
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_every_lossless_format_keeps_alpha_and_hidden_colours(tmp_path, ending):
+    save_image(noise(40, 56, 4), tmp_path / f"x{ending}", SETTINGS)
+    with Image.open(tmp_path / f"x{ending}") as image:
+        assert image.mode == "RGBA"
+        np.testing.assert_array_equal(np.array(image), noise(40, 56, 4))
+
+
+def test_in_a_jpeg_transparent_parts_become_white_and_this_is_said(tmp_path):
+    picture = np.zeros((40, 56, 4), np.uint8)
+    picture[:, 28:] = 255, 0, 0, 255
+    with pytest.warns(UserWarning, match="a JPEG has no transparency"):
+        save_image(picture, tmp_path / "x.jpg", SETTINGS)
+    with Image.open(tmp_path / "x.jpg") as image:
+        found = np.array(image).astype(int)
+    assert abs(found[:, :24] - 255).max() <= 2 and abs(found[:, 32:] - (255, 0, 0)).max() <= 2
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp"])
+def test_what_has_8_bits_gets_16_rounded_and_this_is_said(tmp_path, ending):
+    with pytest.warns(UserWarning, match="8 bits: the 16 of the picture are rounded"):
+        save_image(
+            (noise(40, 56) * 257.0 + 127).clip(0, 65535).astype(np.uint16), tmp_path / f"x{ending}", SETTINGS
+        )
+    with Image.open(tmp_path / f"x{ending}") as image:
+        difference = abs(np.array(image).astype(int) - noise(40, 56))
+    assert difference.max() == 0 if ending == ".webp" else difference.mean() < 4
+
+
+def test_16_bits_need_a_format_that_has_them(tmp_path):
+    for name in ("x.png", "x.tif", "X.TIFF"):
+        check_output(tmp_path / name, 16)
+    for name in ("x.jpg", "x.jpeg", "x.webp"):
+        check_output(tmp_path / name, 8)
+        with pytest.raises(
+            InputError, match=f"{name} cannot have 16 bits: choose a name that ends in .png or"
+        ):
+            check_output(tmp_path / name, 16)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_format_carries_an_srgb_profile(tmp_path, ending):
+    save_image(noise(40, 56), tmp_path / f"x{ending}", SETTINGS)
+    with Image.open(tmp_path / f"x{ending}") as image:
+        assert image.info["icc_profile"] == srgb_profile()
 
 
 @pytest.mark.parametrize("ending", FORMATS)
