@@ -17,6 +17,7 @@ from .errors import InputError, shown
 from .network import LAYERS, layers_of
 from .objective import Term, paper_terms, weights_by_name
 from .pictures import as_grey, fit, load_image, pictures_in, resize, resize_mask
+from .pictures.decode import no_memory_to_read
 from .pictures.preprocessing import parse_preprocessing, spell_preprocessing
 from .settings import INITIAL_IMAGES, Options, Settings
 from .styles import Style, as_styles
@@ -128,9 +129,9 @@ def prepare(
 
     Parameters
     ----------
-    content : path, PIL image, or array
+    content : path, bytes, open file, PIL image, or array
         The photograph, as for `nnstyle.pictures.load_image`.
-    styles : path, PIL image, array, or Style; or a list of them
+    styles : path, bytes, open file, PIL image, array, or Style; or a list of them
         The painting, or several. A folder counts as one.
     weights : "pocket", "vgg19", "vgg16", path, or Weights
         The network, as for `nnstyle.load_weights`.
@@ -199,7 +200,11 @@ def load_network(weights: Any, preprocessing: str | None, progress: bool) -> Wei
 
 def load_resized(picture: Any, size: int) -> np.ndarray:
     """The pixels of a picture at a size, read-only."""
-    image = resize(load_image(picture, size), size)
+    image = load_image(picture, size)
+    try:
+        image = resize(image, size)
+    except MemoryError as error:
+        raise no_memory_to_read(picture) from error
     image.flags.writeable = False
     return image
 

@@ -23,7 +23,7 @@ class Style:
 
     Attributes
     ----------
-    image : path, PIL image, or array
+    image : path, bytes, open file, PIL image, or array
         As for `nnstyle.pictures.load_image`. A folder counts as one style: all pictures in it share its
         weight equally.
     weight : float
@@ -82,7 +82,9 @@ def as_styles(styles: Any) -> list[Style]:
     InputError
         If there is none, or a folder that has no pictures.
     """
-    single = isinstance(styles, (str, os.PathLike, bytes, bytearray, Style, Image.Image, np.ndarray))
+    single = isinstance(
+        styles, (str, os.PathLike, bytes, bytearray, memoryview, Style, Image.Image, np.ndarray)
+    )
     single = single or hasattr(styles, "read")  # an open file
     if not single and not isinstance(styles, Sequence):
         raise InputError(f"a style is a path, a picture or an array, or a list of them, not {shown(styles)}")

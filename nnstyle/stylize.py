@@ -118,9 +118,9 @@ def stylize(
 
     Parameters
     ----------
-    content : path, PIL image, or array
+    content : path, bytes, open file, PIL image, or array
         The photograph, as for `nnstyle.pictures.load_image`.
-    style : path, PIL image, array, or Style; or a list of them
+    style : path, bytes, open file, PIL image, array, or Style; or a list of them
         The painting, or several in one picture. A folder counts as one.
     weights : "pocket", "vgg19", "vgg16", path, or Weights
         The network, as for `nnstyle.load_weights`.

@@ -286,3 +286,26 @@ def test_the_callback_has_the_numpy_settings_of_the_caller():
     with np.errstate(over="raise", invalid="warn"):
         run(make_job(), callback=lambda event: seen.append(np.geterr()))
     assert seen and all(kept["over"] == "raise" and kept["invalid"] == "warn" for kept in seen)
+
+
+# 16 bits
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_16_bits_are_the_same_picture_more_exactly(optimizer):
+    seen = []
+    deep = run(make_job(optimizer=optimizer, bits=16), callback=lambda event: seen.append(event.image()))
+    plain = run(make_job(optimizer=optimizer))
+    assert deep.image.dtype == np.uint16 and plain.image.dtype == np.uint8
+    assert len(np.unique(deep.image)) > 1000  # not 256 levels, times 257
+    assert abs(deep.image / 257 - plain.image).max() <= 0.5 + 1 / 514
+    assert all(image.dtype == np.uint8 for image in seen)
+
+
+def test_an_unfinished_picture_has_16_bits_too():
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as interruption:
+        run(make_job(bits=16), callback=interrupt)
+    assert interruption.value.result.image.dtype == np.uint16

@@ -1,5 +1,6 @@
 """`stylize` from end to end, small."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -74,6 +75,18 @@ def test_paths_pil_images_and_arrays_are_the_same_to_it(pictures, tmp_path):
     paths = tmp_path / "content.png", str(tmp_path / "style.png")
     np.testing.assert_array_equal(stylize(*paths, **SMALL).image, expected)
     np.testing.assert_array_equal(stylize(*map(Image.fromarray, pictures), **SMALL).image, expected)
+
+
+def test_open_files_and_bytes_are_the_same_to_it_too(pictures, tmp_path):
+    expected = stylize(*pictures, **SMALL).image
+    paths = [tmp_path / "content.png", tmp_path / "style.png"]
+    for pixels, path in zip(pictures, paths, strict=True):
+        Image.fromarray(pixels).save(path)
+    data = [path.read_bytes() for path in paths]
+    np.testing.assert_array_equal(stylize(*data, **SMALL).image, expected)
+    np.testing.assert_array_equal(stylize(*map(io.BytesIO, data), **SMALL).image, expected)
+    with open(paths[0], "rb") as content, open(paths[1], "rb") as style:
+        np.testing.assert_array_equal(stylize(content, [style], **SMALL).image, expected)
 
 
 def test_the_callback_sees_each_picture_and_can_end_the_work(pictures):

@@ -195,10 +195,14 @@ def complaints_about(name: Any) -> Iterator[None]:
         raise InputError(f"{name} is not a picture in a format that is read here") from None
     except Exception as error:  # Pillow's decoders raise about ten kinds for a damaged file
         if is_lack_of_memory(error):
-            raise NoMemoryToReadError(
-                f"there is not enough memory to read {name}: reduce it first, or close other programs"
-            ) from error
+            raise no_memory_to_read(name) from error
         raise InputError(f"{name} cannot be decoded, it may be damaged: {error}") from error
+
+
+def no_memory_to_read(source: Any) -> NoMemoryToReadError:
+    """What to raise where a picture takes too much memory, however small it is wanted."""
+    name = source if isinstance(source, (str, os.PathLike)) else "the picture"
+    return NoMemoryToReadError(f"there is not enough memory to read {name}: reduce it first")
 
 
 def array_to_pil(source: object) -> Image.Image:

@@ -97,6 +97,8 @@ CASES = [
     (f"{PICTURES} -o content.png/x.png", "content.png"),
     (f"{PICTURES} -o folder", "must end in .png"),
     (f"{PICTURES} -o out/x.gif", "must end in .png"),
+    (f"{PICTURES} -o out/x.jpg --bits 16", "out/x.jpg cannot have 16 bits: choose a name that ends in .png"),
+    (f"{PICTURES} --bits 12", "12"),
     (f"{PICTURES} -o folder.png", "folder.png is a folder"),
     (f"{PICTURES} -o ''", "must end in .png"),
     (f"{PICTURES} -o {'x' * 300}.png", "name too long"),
@@ -213,3 +215,20 @@ def test_memory_that_does_not_suffice_is_bad_input_too(bad_files, monkeypatch, c
     assert_refused(
         main([*PICTURES.split(), "-q", "-o", "out/x.png"]), *capsys.readouterr(), bad_files, "--size"
     )
+
+
+@pytest.mark.parametrize("place", ["nnstyle.pictures.decode.to_rgb", "nnstyle.job.resize"])
+def test_a_picture_that_needs_too_much_memory_is_named_and_not_the_size_of_the_result(
+    bad_files, monkeypatch, capsys, place
+):
+    def too_large(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(place, too_large)
+    monkeypatch.chdir(bad_files)
+    status = main([*PICTURES.split(), "-q", "-o", "out/x.png"])
+    stdout, stderr = capsys.readouterr()
+    assert_refused(
+        status, stdout, stderr, bad_files, "not enough memory to read content.png: reduce it first"
+    )
+    assert "--size" not in stderr

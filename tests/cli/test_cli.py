@@ -80,6 +80,13 @@ def test_an_existing_output_is_replaced_by_a_finished_picture(folder):
     assert stored_settings(folder / "stylized.png")["iterations"] == 3
 
 
+def test_16_bits_are_written(folder):
+    assert paint(folder, "--bits", "16") == 0
+    data = (folder / "stylized.png").read_bytes()
+    assert data[24] == 16  # the depth, in a PNG's header
+    assert stored_settings(folder / "stylized.png")["bits"] == 16
+
+
 def test_a_default_that_depends_on_the_picture_is_stored_as_a_number(folder):
     assert paint(folder) == 0
     assert stored_settings(folder / "stylized.png")["beta"] > 0
