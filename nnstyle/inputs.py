@@ -25,6 +25,8 @@ class Inputs:
         One for each style, from 0 to 1. None is 1 everywhere.
     initial : array, shape (h, w, 3)
         The initial image, from 0 to 255.
+    alpha : uint8 array, shape (h, w), or None
+        How opaque the picture is. None is opaque everywhere.
     """
 
     photo: np.ndarray
@@ -32,9 +34,17 @@ class Inputs:
     styles: list[np.ndarray]
     masks: list[np.ndarray | None]
     initial: np.ndarray
+    alpha: np.ndarray | None = None
+
+    def visible_masks(self) -> list[np.ndarray | None]:
+        """The masks without what is transparent: only what is visible has a style."""
+        if self.alpha is None:
+            return self.masks
+        visible = self.alpha[..., np.newaxis] / 255
+        return [visible if mask is None else visible * mask for mask in self.masks]
 
     def finish(self, painted: np.ndarray, settings: Settings) -> np.ndarray:
-        """Give painted pixels their colours, and leave the photograph where no style is.
+        """Give painted pixels their colours, the photograph's where no style is, and its transparency.
 
         Parameters
         ----------
@@ -43,8 +53,17 @@ class Inputs:
 
         Returns
         -------
-        array like `painted`
+        array like `painted`, or of shape (h, w, 4) where parts of it are transparent
         """
+        colours = self.with_own_colours(painted, settings)
+        if self.alpha is None:
+            return colours
+        largest = np.iinfo(painted.dtype).max
+        alpha = (self.alpha.astype(painted.dtype) * (largest // 255))[..., np.newaxis]
+        return np.concatenate([colours, alpha], axis=-1)
+
+    def with_own_colours(self, painted: np.ndarray, settings: Settings) -> np.ndarray:
+        """`finish` without transparency."""
         own_colours = settings.colour in ("content", "luminance")
         opacity = painted_part(self.masks)
         if not own_colours and opacity is None:
@@ -86,7 +105,11 @@ class JobPictures:
         masks = [mask_at(style.mask, *photo.shape[:2]) for style in self.job.styles]
         weights = [style.weight for style in self.job.styles]
         firsts = [initial_image(content, style, scale, self.job.initial) for style in styles]
-        return Inputs(photo, content, styles, masks, mixture(content, firsts, weights, masks))
+        initial = mixture(content, firsts, weights, masks)
+        alpha = self.job.alpha
+        if alpha is not None:
+            alpha = pictures.resize_mask(alpha, *photo.shape[:2])
+        return Inputs(photo, content, styles, masks, initial, alpha)
 
 
 def mask_at(mask: np.ndarray | None, height: int, width: int) -> np.ndarray | None:

@@ -16,7 +16,7 @@ import numpy as np
 from .errors import InputError, shown
 from .network import LAYERS, layers_of
 from .objective import Term, paper_terms, weights_by_name
-from .pictures import as_grey, fit, load_image, pictures_in, resize, resize_mask
+from .pictures import as_grey, fit, load_cut_out, load_image, pictures_in, resize, resize_mask
 from .pictures.decode import no_memory_to_read
 from .pictures.preprocessing import parse_preprocessing, spell_preprocessing
 from .settings import INITIAL_IMAGES, Options, Settings
@@ -48,6 +48,8 @@ class Job:
         File names of the pictures, "" where there was no file.
     initial : uint8 array, shape (H, W, 3), or None
         The picture to start from, where the setting ``init`` names a file.
+    alpha : uint8 array, shape (H, W), or None
+        How opaque the photograph is, where parts of it are transparent and stay so.
     """
 
     content: np.ndarray
@@ -59,6 +61,7 @@ class Job:
     style_names: tuple[str, ...] = ("",)
     mask_names: tuple[str, ...] = ("",)
     initial: np.ndarray | None = None
+    alpha: np.ndarray | None = None
 
     def describe(self, settings: Settings | None = None) -> dict[str, Any]:
         """The job without its pixels. A finished picture carries it inside.
@@ -73,6 +76,8 @@ class Job:
             described["rescale_over"] = file_name(self.settings.rescale_over)
         if self.initial is not None:
             described |= {"init": file_name(self.settings.init), "init_sha256": digest(self.initial)}
+        if self.alpha is not None:
+            described["alpha_sha256"] = digest(self.alpha)
         described |= {
             "content": self.content_name,
             "content_sha256": digest(self.content),
@@ -158,7 +163,7 @@ def prepare(
         raise InputError("give either settings or single options, not both")
     settings = settings or Settings(**options)  # type: ignore[arg-type]  # it makes tuples of sequences
     paintings = as_styles(styles)
-    content_image = load_resized(content, settings.size)
+    content_image, alpha = load_content(content, settings)
     loaded_styles = [load_style(style, settings, content_image) for style in paintings]
     initial = None if settings.init in INITIAL_IMAGES else load_initial(settings.init, content_image)
     settings = settings.with_scales(min(content_image.shape[:2]))
@@ -185,6 +190,7 @@ def prepare(
         tuple(file_name(style.image) for style in paintings),
         tuple(file_name(style.mask) for style in paintings),
         initial,
+        alpha,
     )
 
 
@@ -198,9 +204,26 @@ def load_network(weights: Any, preprocessing: str | None, progress: bool) -> Wei
     return dataclasses.replace(weights, preprocessing=given, preprocessing_reason="given by the user")
 
 
+def load_content(picture: Any, settings: Settings) -> tuple[np.ndarray, np.ndarray | None]:
+    """The pixels of the photograph at its size, and its alpha channel if that is kept, both read-only."""
+    if settings.transparency == "white":
+        return load_resized(picture, settings.size), None
+    colours, alpha = load_cut_out(picture, settings.size)
+    image = resized(colours, settings.size, picture)
+    if alpha is None:
+        return image, None
+    alpha = resize_mask(alpha, *image.shape[:2])
+    alpha.flags.writeable = False
+    return image, alpha
+
+
 def load_resized(picture: Any, size: int) -> np.ndarray:
     """The pixels of a picture at a size, read-only."""
-    image = load_image(picture, size)
+    return resized(load_image(picture, size), size, picture)
+
+
+def resized(image: np.ndarray, size: int, picture: Any) -> np.ndarray:
+    """`resize`, read-only; an error names the picture."""
     try:
         image = resize(image, size)
     except MemoryError as error:
@@ -233,18 +256,21 @@ def load_mask(mask: Any, content: np.ndarray) -> np.ndarray:
     """
     height, width, _ = content.shape
     name = file_name(mask) or "the mask"
-    grey = as_grey(load_image(mask))
+    colours, alpha = load_cut_out(mask, max(height, width))
+    grey = as_grey(colours)
+    if alpha is not None:  # what is transparent is not painted
+        grey = np.rint(grey * (alpha / 255)).astype(np.uint8)
     fitting = grey.shape[0] * width / grey.shape[1]  # its height, if it gets this width
     if abs(fitting - height) > 1 + height / 100:
         raise InputError(
             f"{name} is {grey.shape[1]} x {grey.shape[0]} px, which is not the photograph's shape:"
             " a mask has the same edges"
         )
-    resized = resize_mask(grey, height, width)
-    if not resized.any():
+    grey = resize_mask(grey, height, width)
+    if not grey.any():
         raise InputError(f"{name} is black everywhere: it is white where the picture is to be painted")
-    resized.flags.writeable = False
-    return resized
+    grey.flags.writeable = False
+    return grey
 
 
 def load_initial(path: str, content: np.ndarray) -> np.ndarray:
@@ -252,7 +278,7 @@ def load_initial(path: str, content: np.ndarray) -> np.ndarray:
     if not os.path.exists(path):
         names = ", ".join(INITIAL_IMAGES)
         raise InputError(f"init must be one of {names}, or a picture, and there is no {shown(path)}")
-    image = fit(load_image(path), *content.shape[:2])
+    image = fit(load_image(path, 2 * max(content.shape[:2])), *content.shape[:2])
     image.flags.writeable = False
     return image
 

@@ -30,6 +30,7 @@ MOST_STYLE_SCALE = 100
 MOST_BORDER = 512  # px: more than the deepest layer sees
 BITS = (8, 16)
 INITIAL_IMAGES = ("recoloured", "content", "noise", "style")
+TRANSPARENCIES = ("keep", "white")
 COLOURS = ("style", "content", "luminance", "match")
 
 PICTURE = "picture"
@@ -136,6 +137,14 @@ class Settings:
         " painted; luminance, the same, and only lightness is compared; match, the painting's colours are"
         " first matched to the photograph's",
         choices=COLOURS,
+    )
+    transparency: str = setting(
+        "keep",
+        PICTURE,
+        "what happens to transparent parts of the photograph: keep, they stay transparent; white, they are"
+        " painted as white ones",
+        shown="keep; in a JPEG white",
+        choices=TRANSPARENCIES,
     )
     optimizer: str | None = setting(
         None,
@@ -301,6 +310,7 @@ class Settings:
     def _check_choices(self) -> None:
         choices = {
             "colour": COLOURS,
+            "transparency": TRANSPARENCIES,
             "pooling": (None, *POOLINGS),
             "optimizer": (None, *OPTIMIZERS),
         }
@@ -409,6 +419,7 @@ class Options(TypedDict, total=False):
     init: str | os.PathLike
     seed: int
     colour: str
+    transparency: str
     optimizer: str | None
     bounded: bool
     bits: int

@@ -99,6 +99,7 @@ def stylize(
     init: str | os.PathLike = Settings.init,
     seed: int = Settings.seed,
     colour: str = Settings.colour,
+    transparency: str = Settings.transparency,
     optimizer: str | None = Settings.optimizer,
     bounded: bool = Settings.bounded,
     bits: int = Settings.bits,
@@ -138,8 +139,8 @@ def stylize(
     low_memory : bool, optional
         Keep nothing in memory that can be computed again: less memory, about twice the time. By default
         only where memory is short, with a note.
-    size, iterations, scales, style_scale, border, init, seed, colour, optimizer, bounded, bits, alpha, \
-beta, beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, \
+    size, iterations, scales, style_scale, border, init, seed, colour, transparency, optimizer, bounded, \
+bits, alpha, beta, beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, \
 pooling
         The fields of `Settings`, which describes them.
 
@@ -171,6 +172,7 @@ pooling
         init=init,  # type: ignore[arg-type]  # Settings makes it a str
         seed=seed,
         colour=colour,
+        transparency=transparency,
         optimizer=optimizer,
         bounded=bounded,
         bits=bits,
@@ -390,15 +392,19 @@ class _Run:
                 f" with alpha {settings.alpha:g}, try beta {usual:.0e}; this was {settings.beta:g}"
             )
 
-    def on_canvas(self, picture: np.ndarray) -> np.ndarray:
-        """A picture with its mirror image around it: what is painted at the edge of this canvas is cropped."""
+    def on_canvas(self, picture: Any) -> Any:
+        """A picture with its mirror image around it: what is painted at the edge of this canvas is cropped.
+
+        None, which is a mask of ones, is still one there.
+        """
+        if picture is None:
+            return None
         border = self.settings.border
         return np.pad(picture, ((border, border), (border, border), (0, 0)), "symmetric")
 
     def regions(self) -> list[Region]:
         """Which part of the canvas is painted in which style."""
-        masks = [None if mask is None else self.on_canvas(mask) for mask in self.inputs.masks]
-        regions = regions_of(self.job.styles, masks)
+        regions = regions_of(self.job.styles, [self.on_canvas(mask) for mask in self.inputs.visible_masks()])
         for index, region in enumerate(regions):
             if region.mask is not None:
                 regions[index] = replace(region, mask=self.engine.asarray(region.mask, np.float32))

@@ -189,6 +189,7 @@ def test_stylize_hands_every_setting_on(monkeypatch):
         "init": "noise",
         "seed": 11,
         "colour": "match",
+        "transparency": "white",
         "optimizer": "lbfgs",
         "bounded": True,
         "bits": 16,
@@ -224,7 +225,7 @@ def test_the_options_of_prepare_are_the_settings():
     assert list(Options.__annotations__) == [field.name for field in dataclasses.fields(Settings)]
 
 
-@pytest.mark.parametrize("name", ["optimizer", "colour", "pooling"])
+@pytest.mark.parametrize("name", ["optimizer", "colour", "transparency", "pooling"])
 def test_a_choice_is_a_text(name):
     with pytest.raises(InputError, match=f"{name} must be one of"):
         Settings(**{name: np.zeros(2)})

@@ -18,7 +18,7 @@ from ..errors import GpuError, InputError, NoMemoryToReadError, NotFiniteError
 from ..job import Job, prepare
 from ..notes import heard_by, note
 from ..pictures import pictures_in
-from ..pictures.saving import check_no_input_is_replaced, check_output, save_image
+from ..pictures.saving import check_no_input_is_replaced, check_output, has_transparency, save_image
 from ..settings import Settings
 from ..styles import Style, as_styles
 from ..stylize import Event, Result, engine_for, run
@@ -80,7 +80,8 @@ def paint(arguments: argparse.Namespace) -> int:
     Engine(device, arguments.threads)  # checks the threads before a download
     if device.name != "cpu":
         note(f"computing on {device.name}, {device.title}")
-    settings = Settings(**given_settings(arguments, is_sample))
+    given = given_settings(arguments, is_sample)
+    settings = Settings(**{"transparency": usual_transparency(arguments.output, given)} | given)
     check_output(arguments.output, settings.bits)
     styles = given_styles(arguments)
     check_no_input_is_replaced(arguments.output, inputs(arguments, styles, settings))
@@ -121,6 +122,15 @@ def use_samples(arguments: argparse.Namespace) -> bool:
     elif not arguments.styles:
         raise InputError("give two pictures, CONTENT and STYLE (or none, for the sample)")
     return is_sample
+
+
+def usual_transparency(output: str, given: dict) -> str:
+    """What happens to transparent parts if the user does not say: they stay so where the output can have them."""
+    if has_transparency(output):
+        return Settings.transparency
+    if given.get("transparency") == "keep":
+        raise InputError(f"{output} cannot be transparent: choose a name that ends in .png, .webp or .tif")
+    return "white"
 
 
 def given_styles(arguments: argparse.Namespace) -> list[Style]:

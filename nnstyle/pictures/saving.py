@@ -65,6 +65,11 @@ def format_of(path: str | os.PathLike) -> str:
     return FORMATS[ending]
 
 
+def has_transparency(path: str | os.PathLike) -> bool:
+    """Whether the format that a file's ending chooses can have transparent parts."""
+    return format_of(path) != "JPEG"
+
+
 def check_no_input_is_replaced(output: str | os.PathLike, inputs: Iterable[object]) -> None:
     """Raise InputError if writing to `output` would replace one of the inputs.
 

@@ -66,6 +66,7 @@ def test_a_picture_carries_the_settings_that_made_it(folder, ending):
         optimizer="lbfgs",  # what was left open is stored as it was decided
         preprocessing="rgb,123.68,116.779,103.939,1.0",
         pooling="average",
+        transparency="white" if ending == ".jpg" else "keep",
     )
     for name, value in dataclasses.asdict(settings).items():
         assert stored[name] == (list(value) if isinstance(value, tuple) else value)
@@ -137,7 +138,7 @@ def make_transparent(path):
 def test_transparency_is_mentioned_once_a_picture_in_one_line(folder):
     make_transparent(folder / "content.png")
     make_transparent(folder / "style.png")
-    result = run(folder, *OWN)
+    result = run(folder, *OWN, "--transparency", "white")
     notes = [line for line in result.stderr.splitlines() if line.startswith("nnstyle: ")]
     assert result.returncode == 0 and len(notes) == 2
     assert all("transparent" in note and "white" in note and ".py" not in note for note in notes)

@@ -33,6 +33,7 @@ OTHERS = {
 }
 # How the help tells a default that is not a value, or depends on the picture or the device.
 IN_WORDS = {
+    "transparency": "keep; in a JPEG white",
     "optimizer": "lbfgs; on a GPU lbfgs-nnstyle",
     "scales": "as many as begin with 82 to 163 px",
     "beta": "--beta-per-pixel x the number of pixels, border and all",
@@ -54,6 +55,7 @@ GIVEN = {
     "init": ("noise", "noise"),
     "seed": ("3", 3),
     "colour": ("match", "match"),
+    "transparency": ("white", "white"),
     "optimizer": ("lbfgs-nnstyle", "lbfgs-nnstyle"),
     "bounded": (None, True),
     "bits": ("16", 16),
