@@ -301,8 +301,13 @@ def run(
     if not isinstance(resume, State | None):
         raise InputError(f"a run goes on from the state of an event, not from {shown(resume)}")
     engine = engine or engine_for(job)
-    with engine:
-        return _Run(job, engine, callback, resume).paint()
+    painting = _Run(job, engine, callback, resume)
+    try:
+        with engine:
+            return painting.paint()
+    except BaseException as error:  # Ctrl-C while the engine ends, or while another error gets its result
+        painting.attach_result(error)
+        raise
 
 
 class _Run:
@@ -316,6 +321,7 @@ class _Run:
         self.records: list[Record] = list(resume.records) if resume else []
         self.latest: Event | None = None
         self.callback_error: BaseException | None = None
+        self.ended_by: BaseException | None = None  # it has its result
         self.errstate = np.geterr()  # the caller's, for the callback
         self.stopped = False
         self.check_resume()
@@ -555,7 +561,7 @@ class _Run:
 
     def attach_result(self, error: BaseException) -> None:
         """Let the error carry the unfinished picture, where there is one, as its ``result``."""
-        if self.latest is None:
+        if self.latest is None or error is self.ended_by:
             return
         if isinstance(error, MemoryError):  # the feature maps are still held by the frames that it passed
             traceback.clear_frames(error.__traceback__)
@@ -566,6 +572,7 @@ class _Run:
             return
         reason = str(error) or type(error).__name__
         error.result = Result(image, self.records, self.settings, reason)  # type: ignore[attr-defined]
+        self.ended_by = error
 
 
 def next_start(

@@ -27,7 +27,7 @@ from .arguments import SAMPLE_SETTINGS, make_parser
 from .checkpoints import Checkpoints
 from .process import run_as_process
 from .progress import Progress, say
-from .signals import exit_status, no_interruption, signals_end_the_work
+from .signals import Work, exit_status, signals_end_the_work
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 OWN_PICTURES = """\
@@ -61,8 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as end:  # --help, --version or bad options: all is said
         return int(end.code or 0)
     try:
-        with signals_end_the_work(), heard_by(ignore if arguments.quiet else show_note):
-            return paint(arguments)
+        with signals_end_the_work() as work, heard_by(ignore if arguments.quiet else show_note):
+            return paint(arguments, work)
     except (InputError, GpuError, NoMemoryToReadError) as error:
         complain(error)
     except MemoryError:
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     return 2
 
 
-def paint(arguments: argparse.Namespace) -> int:
+def paint(arguments: argparse.Namespace, work: Work) -> int:
     """Check what can be checked beforehand, paint, and save the result, finished or not."""
     is_sample = use_samples(arguments)
     device = devices.find(arguments.device)
@@ -89,21 +89,23 @@ def paint(arguments: argparse.Namespace) -> int:
     check_no_input_is_replaced(arguments.output, [job.weights.path])  # a known network's, in the cache
     checkpoints = Checkpoints(arguments, job)
     engine = engine_for(job, device, arguments.threads, arguments.low_memory)
-    try:
-        with Progress(job, arguments.quiet, checkpoints.resumed_at) as progress:
+    failure: BaseException | None = None
+    with Progress(job, arguments.quiet, checkpoints.resumed_at) as progress:
 
-            def on_iteration(event: Event) -> None:
-                progress.update(event.record)
-                checkpoints.update(event)
+        def on_iteration(event: Event) -> None:
+            work.check()
+            progress.update(event.record)
+            checkpoints.update(event)
 
+        try:
             result = run(job, engine, on_iteration, checkpoints.state)
-    except (KeyboardInterrupt, NotFiniteError, MemoryError, GpuError) as error:
-        return give_up(error, arguments, job, device.name, checkpoints)
-    try:
-        finish(result, arguments, job, device.name, is_sample)
-    except InputError as error:  # there is a second try
-        raise InputError(f"{error}{checkpoints.advice()}") from None
-    checkpoints.remove()
+            work.is_over = True
+        except (KeyboardInterrupt, NotFiniteError, MemoryError, GpuError) as error:
+            work.is_over = True
+            failure = error
+    if failure:
+        return give_up(failure, arguments, job, device.name, checkpoints)
+    finish(result, arguments, job, device.name, is_sample, checkpoints)
     return 0
 
 
@@ -163,10 +165,21 @@ def inputs(arguments: argparse.Namespace, styles: list[Style], settings: Setting
     return files
 
 
-def finish(result: Result, arguments: argparse.Namespace, job: Job, device: str, is_sample: bool) -> None:
+def finish(
+    result: Result,
+    arguments: argparse.Namespace,
+    job: Job,
+    device: str,
+    is_sample: bool,
+    checkpoints: Checkpoints,
+) -> None:
     """Save the picture and say so."""
     made_with = describe(job, result.settings, device)
-    message = save(result.image, arguments.output, result.losses[-1:], made_with)
+    message, is_in_place = save(result.image, arguments.output, result.losses[-1:], made_with)
+    if not is_in_place:  # there is a second try
+        checkpoints.write_last()
+        raise InputError(f"{message}{checkpoints.advice()}")
+    checkpoints.remove()
     if len(result.losses) < job.settings.iterations:
         message += f"\nstopped after {len(result.losses)} iterations: {result.reason}"
     if not arguments.quiet:
@@ -185,27 +198,45 @@ def own_command() -> str:
 def give_up(
     error: BaseException, arguments: argparse.Namespace, job: Job, device: str, checkpoints: Checkpoints
 ) -> int:
-    """Save the best picture so far, if there is one, without replacing anything."""
+    """Save the best picture so far, if there is one, without replacing anything; return the exit status."""
     result = getattr(error, "result", None)
-    if result is None:
-        if isinstance(error, NotFiniteError):
-            raise InputError(f"{error}: lower the weights")
-        if not isinstance(error, KeyboardInterrupt):
-            raise error
-        complain(f"{str(error) or 'interrupted'} before the first iteration: nothing was written")
-        return exit_status(error)
     free_memory(error)
-    record = result.losses[-1]
-    made_with = describe(job, result.settings, device)
-    message = save(result.image, arguments.output, [record], made_with, replace=False)
-    why = NO_MEMORY if isinstance(error, MemoryError) else str(error) or "interrupted"
-    if record.size < job.settings.size:
-        why += f" at a scale of {record.size} px"
-    if isinstance(error, KeyboardInterrupt):
-        with no_interruption():
-            checkpoints.write_last()
-    complain(f"{why}; the best picture so far is saved: {message}{checkpoints.advice()}")
+    why, is_in_place = why_it_ended(error), False
+    if result:
+        record = result.losses[-1]
+        if record.size < job.settings.size:
+            why += f" at a scale of {record.size} px"
+        made_with = describe(job, result.settings, device)
+        message, is_in_place = save(result.image, arguments.output, [record], made_with, replace=False)
+        why += f"; the best picture so far is saved: {message}" if is_in_place else f"; {message}"
+    elif checkpoints.latest:
+        why += "; there is not enough memory to save the picture"
+    elif isinstance(error, KeyboardInterrupt):
+        which = "another" if checkpoints.resumed_at else "the first"
+        why += f" before {which} iteration: nothing was written"
+    complain(f"{why}{keep_for_later(checkpoints, error, is_in_place)}")
     return exit_status(error) if isinstance(error, KeyboardInterrupt) else 2
+
+
+def why_it_ended(error: BaseException) -> str:
+    """What ended the work, and what to do about it."""
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
+    if isinstance(error, NotFiniteError):
+        return f"{error}: lower the weights"
+    return str(error) or "interrupted"
+
+
+def keep_for_later(checkpoints: Checkpoints, error: BaseException, is_in_place: bool) -> str:
+    """Keep the state of a run that has failed if another can go on from it; return what to say of that."""
+    if isinstance(error, NotFiniteError):  # another would end in the same way
+        if is_in_place:
+            checkpoints.remove()
+        return ""
+    has_state = not isinstance(error, GpuError)  # what was on the device is gone
+    if has_state and (isinstance(error, KeyboardInterrupt) or not is_in_place):
+        checkpoints.write_last()
+    return checkpoints.advice("with more memory, " if isinstance(error, MemoryError) else "")
 
 
 def describe(job: Job, settings: Settings, device: str) -> dict:
@@ -216,8 +247,16 @@ def describe(job: Job, settings: Settings, device: str) -> dict:
 
 def save(
     image: np.ndarray, path: str | Path, last_record: list[Record], made_with: dict, replace: bool = True
-) -> str:
-    """Write the picture with everything that made it inside; return a line about it."""
+) -> tuple[str, bool]:
+    """Write the picture with everything that made it inside.
+
+    Returns
+    -------
+    message : str
+        A line about the picture, or about what went wrong.
+    is_in_place : bool
+        Whether the picture is where it should be.
+    """
     height, width = image.shape[:2]
     message = f"{width} x {height} px"
     for record in last_record:  # none, if there was nothing to improve
@@ -225,22 +264,20 @@ def save(
         # Without the seconds: the same picture is the same file.
         losses = {"iteration": record.iteration, "size": record.size, "total": record.total} | record.losses
         made_with = made_with | {"losses": losses}
-    return f"{write(image, path, made_with, replace)}: {message}"
+    written, obstacle = try_to_write(image, path, made_with, replace)
+    if written:
+        return f"{written}: {message}", True
+    return f"{path} cannot be written ({obstacle}){write_elsewhere(image, path, made_with)}", False
 
 
-def write(image: np.ndarray, path: str | Path, made_with: dict, replace: bool = True) -> Path:
-    """Write the picture and return where it is; if that fails, write it elsewhere and raise InputError."""
-    with no_interruption():
-        written, obstacle = try_to_write(image, path, made_with, replace)
+def write_elsewhere(image: np.ndarray, path: str | Path, made_with: dict) -> str:
+    """Write a picture whose own folder is full or gone to another folder; return where it is, in words."""
+    refuges = [folder / Path(path).name for folder in other_folders()]
+    for refuge in refuges:
+        written, _ = try_to_write(image, refuge, made_with, replace=False)
         if written:
-            return written
-        complaint = f"{path} cannot be written ({obstacle})"
-        refuges = [folder / Path(path).name for folder in other_folders()]
-        for refuge in refuges:
-            written, _ = try_to_write(image, refuge, made_with, replace=False)
-            if written:
-                raise InputError(f"{complaint}: the picture is in {written}")
-        raise InputError(f"{complaint}, nor can {' or '.join(map(str, refuges)) or 'any other file'}")
+            return f": the picture is in {written}"
+    return f", nor can {' or '.join(map(str, refuges)) or 'any other file'}"
 
 
 def other_folders() -> list[Path]:
@@ -255,7 +292,15 @@ def other_folders() -> list[Path]:
 def try_to_write(
     image: np.ndarray, path: str | Path, made_with: dict, replace: bool
 ) -> tuple[Path | None, str]:
-    """Write the picture, plainly if memory is short; return where it is, or None and why that cannot be."""
+    """Write the picture, in a simpler way if memory is short.
+
+    Returns
+    -------
+    written : path or None
+        Where the picture is, if it could be written.
+    obstacle : str
+        Why it could not.
+    """
     try:
         try:
             return save_image(image, path, made_with, replace=replace), ""

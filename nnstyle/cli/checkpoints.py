@@ -2,10 +2,11 @@
 
 import argparse
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 from ..checkpoint import (
     State,
-    Summary,
     checkpoint_path,
     differences_of,
     load_checkpoint,
@@ -20,6 +21,94 @@ from ..stylize import Event
 SHARE = 0.01  # of the time may go into checkpoints: large ones are written less often
 
 
+@dataclass
+class Found:
+    """What is there at the beginning.
+
+    Attributes
+    ----------
+    state : State or None
+        To go on from.
+    iteration : int
+        Which one the checkpoint of this job has reached, 0 if there is none.
+    is_strange : bool
+        Whether the file is somebody else's, and must stay as it is.
+    """
+
+    state: State | None = None
+    iteration: int = 0
+    is_strange: bool = False
+
+
+def find(path: Path, job: Job, resume: bool, interval: float) -> Found:
+    """Look for a checkpoint, and say what there is.
+
+    Parameters
+    ----------
+    path : path
+        Where it would be.
+    job : Job
+    resume : bool
+        Whether the run is to go on from it.
+    interval : float
+        Seconds between those that the run writes, 0 if it writes none.
+
+    Raises
+    ------
+    InputError
+        If the run is to go on from a checkpoint that cannot be used.
+    """
+    iterations = job.settings.iterations
+    if not path.exists():
+        if resume:
+            note(f"there is no checkpoint {path}: beginning anew")
+        return Found()
+    if resume:
+        state = load_checkpoint(path, job)
+        note(f"going on after iteration {len(state.records)} of {iterations}")
+        return Found(state, len(state.records))
+    try:
+        summary = summarize_checkpoint(path)
+    except InputError as error:
+        note(f"{error}; no other is written there")
+        return Found(is_strange=True)
+    differences = differences_of(summary, job)
+    if differences:
+        fate = "it stays until this run has one to write" if interval else "it stays"
+        note(f"the checkpoint {path} belongs to another job ({'; '.join(differences)}): {fate}")
+        return Found()
+    reached = len(summary.records)
+    note(f"{path} has this picture after iteration {reached} of {iterations}: --resume goes on from there")
+    return Found(iteration=reached)
+
+
+class Schedule:
+    """When to write: every so many seconds, or less often where writing takes long.
+
+    Parameters
+    ----------
+    interval : float
+        Seconds, 0: never.
+    """
+
+    def __init__(self, interval: float):
+        self.interval = self.pause = interval
+        self.began = self.latest = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether it is time to write."""
+        return self.interval > 0 and time.monotonic() - self.latest >= self.pause
+
+    def is_worth_it(self) -> bool:
+        """Whether the run has lasted so long that its end should be written, whenever it comes."""
+        return self.interval > 0 and time.monotonic() - self.began >= self.interval
+
+    def wrote(self, began: float) -> None:
+        """Take note of a checkpoint, and when writing it began."""
+        self.latest = time.monotonic()
+        self.pause = max(self.interval, (self.latest - began) / SHARE)
+
+
 class Checkpoints:
     """The checkpoint of one run.
 
@@ -28,65 +117,41 @@ class Checkpoints:
     arguments : argparse.Namespace
         ``output``, ``checkpoint`` (seconds; 0: never) and ``resume`` are used.
     job : Job
+
+    Attributes
+    ----------
+    state : State or None
+        To go on from.
+    resumed_at : int
+        The last iteration of that state, or 0.
+    reached : int
+        Iteration of the checkpoint of this job that is in the file, 0 if there is none: only that one is
+        removed at the end.
+    latest : Event or None
+        Of this run.
     """
 
     def __init__(self, arguments: argparse.Namespace, job: Job):
         self.path = checkpoint_path(arguments.output)
-        self.interval = arguments.checkpoint
         self.job = job
-        self.began = self.time_written = time.monotonic()
-        self.pause = self.interval
+        found = find(self.path, job, arguments.resume, arguments.checkpoint)
+        self.state, self.reached = found.state, found.iteration
+        self.resumed_at = found.iteration if found.state else 0
+        self.schedule = Schedule(0 if found.is_strange else arguments.checkpoint)
         self.latest: Event | None = None
         self.complained = False
-        self.reached = 0  # the iteration of this job's checkpoint that is there
-        self.is_ours = True  # no file of somebody else's has that name
-        self.state = self.find(arguments.resume)
-        self.resumed_at = len(self.state.records) if self.state else 0
-
-    def find(self, resume: bool) -> State | None:
-        """The state to go on from, where that is wanted, or a note of what there is."""
-        iterations = self.job.settings.iterations
-        if not self.path.exists():
-            if resume:
-                note(f"there is no checkpoint {self.path}: beginning anew")
-            return None
-        if resume:
-            state = load_checkpoint(self.path, self.job)
-            self.reached = len(state.records)
-            note(f"going on after iteration {self.reached} of {iterations}")
-            return state
-        try:
-            found = summarize_checkpoint(self.path)
-        except InputError as error:  # a file of somebody else's: it stays as it is
-            note(f"{error}; no other is written there")
-            self.interval, self.is_ours = 0, False
-        else:
-            self.look_at(found)
-        return None
-
-    def look_at(self, found: Summary) -> None:
-        """Say what the checkpoint that is there belongs to. One of this job is replaced only by a later one."""
-        differences = differences_of(found, self.job)
-        if differences:
-            note(f"this run will replace the checkpoint {self.path} of another: {'; '.join(differences)}")
-            return
-        self.reached = len(found.records)
-        note(
-            f"{self.path} has this picture after iteration {self.reached} of {self.job.settings.iterations}:"
-            " --resume goes on from there"
-        )
 
     def update(self, event: Event) -> None:
         """Take note of an iteration, and write a checkpoint if it is time for one."""
         self.latest = event
-        if self.interval and time.monotonic() - self.time_written >= self.pause:
+        if self.schedule.is_due():
             self.write(event)
 
     def write(self, event: Event) -> None:
-        """Write a checkpoint, or say once that it cannot be written."""
+        """Write a checkpoint, or say once that it cannot be written. One that is further is not replaced."""
         if event.record.iteration <= self.reached:
             return
-        begin = time.monotonic()
+        began = time.monotonic()
         try:
             save_checkpoint(self.path, self.job, event.state())
             self.reached = event.record.iteration
@@ -95,24 +160,23 @@ class Checkpoints:
                 why = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
                 note(f"the checkpoint {self.path} cannot be written: {why}")
             self.complained = True
-        self.time_written = time.monotonic()
-        self.pause = max(self.interval, (self.time_written - begin) / SHARE)
+        self.schedule.wrote(began)
 
     def write_last(self) -> None:
-        """Keep the state of a run that was interrupted, if it was long."""
-        is_long = self.interval and time.monotonic() - self.began >= self.interval
-        if is_long and self.latest is not None:
+        """Keep the state of a run that ends before its picture is where it should be, if it was long."""
+        if self.latest and self.schedule.is_worth_it():
             self.write(self.latest)
 
-    def advice(self) -> str:
-        """What to say at the end of a run that can be resumed, else nothing."""
-        return f"; --resume goes on after iteration {self.reached}" if self.reached else ""
+    def advice(self, condition: str = "") -> str:
+        """What to say at the end of a run that another can go on from, else nothing."""
+        return f"; {condition}--resume goes on after iteration {self.reached}" if self.reached else ""
 
     def remove(self) -> None:
-        """Remove the checkpoint: the picture is there."""
-        if not self.is_ours:
+        """Remove the checkpoint of this job: nobody needs to go on from it any more."""
+        if not self.reached:
             return
         try:
             self.path.unlink(missing_ok=True)
+            self.reached = 0
         except OSError as error:
             note(f"the checkpoint {self.path} cannot be removed: {error.strerror}")

@@ -3,13 +3,9 @@
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
-from typing import Any
-
-# Another of these within so many seconds is the same wish: it must not cost the picture that is being saved.
-SAME_WISH = 3.0
 
 
 class Ended(KeyboardInterrupt):
@@ -35,43 +31,54 @@ def taken() -> list[signal.Signals]:
     return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+@dataclass
+class Work:
+    """What a signal may end, once.
+
+    Attributes
+    ----------
+    is_over : bool
+        From here on signals do nothing, so that none costs the picture that is being saved. The first
+        signal makes it true. So does the program, where it begins to save.
+    ended : Ended or None
+        What the first signal raised.
+    """
+
+    is_over: bool = False
+    ended: Ended | None = None
+
+    def end(self, number: int, frame: FrameType | None = None) -> None:
+        """Handle a signal: the first one raises `Ended`."""
+        if not self.is_over:
+            self.is_over = True
+            self.ended = Ended(number)
+            raise self.ended
+
+    def check(self) -> None:
+        """Raise once more what a signal raised, if it was lost: Python only prints what a finalizer raises."""
+        if self.ended:
+            raise self.ended
+
+
 @contextlib.contextmanager
-def signals_end_the_work() -> Iterator[None]:
-    """Within the block, SIGINT, SIGTERM and SIGHUP raise `Ended`.
+def signals_end_the_work() -> Iterator[Work]:
+    """Within the block, SIGINT, SIGTERM and SIGHUP end the work that it yields.
 
     A signal that the calling program handles itself, or ignores (`nohup`), is left to it. In a thread that
     is not the main one there is nothing to do: signals reach the main thread only.
     """
-    latest = -SAME_WISH
-
-    def end(number: int, frame: FrameType | None) -> None:
-        nonlocal latest
-        before, latest = latest, time.monotonic()
-        if latest - before >= SAME_WISH:
-            raise Ended(number)
-
-    left_alone = (signal.SIG_DFL, signal.default_int_handler)
-    with handled(end, [number for number in taken() if signal.getsignal(number) in left_alone]):
-        yield
-
-
-@contextlib.contextmanager
-def no_interruption() -> Iterator[None]:
-    """Within the block, while a picture is being written, these signals do nothing."""
-    ignored = [number for number in taken() if signal.getsignal(number) is not None]
-    with handled(signal.SIG_IGN, ignored):
-        yield
-
-
-@contextlib.contextmanager
-def handled(handler: Any, numbers: list[signal.Signals]) -> Iterator[None]:
-    """Within the block, signals have another handler; in a thread that is not the main one they keep theirs."""
+    work = Work()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield work
         return
-    before = {number: signal.signal(number, handler) for number in numbers}
+    handlers = {number: signal.getsignal(number) for number in taken()}
+    of_python = (signal.SIG_DFL, signal.default_int_handler)
+    before = {number: handler for number, handler in handlers.items() if handler in of_python}
     try:
-        yield
+        for number in before:
+            signal.signal(number, work.end)
+        yield work
     finally:
-        for number, its_own in before.items():
-            signal.signal(number, its_own)
+        work.is_over = True
+        for number, handler in before.items():
+            signal.signal(number, handler)

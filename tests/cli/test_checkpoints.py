@@ -1,12 +1,13 @@
 """``--checkpoint`` and ``--resume``: an hour of work survives, and nothing is left lying."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 import nnstyle.cli
 import nnstyle.cli.checkpoints
-from nnstyle import InputError, load_checkpoint
+from nnstyle import NotFiniteError, load_checkpoint
 from nnstyle.checkpoint import summarize_checkpoint
 from nnstyle.cli import main
 from tests.support.command import files
@@ -143,9 +144,23 @@ def test_one_of_another_job_is_not_resumed(folder, paint):
     assert painted(folder) == before
     status, (line,) = paint(*ALWAYS, size=46, killed_after=2)
     assert re.match(
-        r"nnstyle: note: this run will replace the checkpoint x.png.nnstyle of another: size was", line
+        r"nnstyle: note: the checkpoint x.png.nnstyle belongs to another job \(size was .*\): it stays until",
+        line,
     )
     assert len(summarize_checkpoint(folder / "x.png.nnstyle").records) == 2
+
+
+@pytest.mark.parametrize("interval", ["0", "60"])
+def test_a_short_run_leaves_one_of_another_job_alone(folder, paint, interval):
+    """A small preview with the same output must not cost the hour of work on the large picture."""
+    paint(*ALWAYS, killed_after=4)
+    before = painted(folder)
+    status, (line,) = paint("--checkpoint", interval, size=46)
+    assert status == 0
+    assert line.endswith("it stays" if interval == "0" else "it stays until this run has one to write")
+    after = painted(folder)
+    assert after.pop("x.png") and after == before
+    assert paint("--resume") == (0, ["nnstyle: note: going on after iteration 4 of 6"])
 
 
 @pytest.mark.parametrize("name", ["content.png", "style.png"])
@@ -172,15 +187,82 @@ def test_a_full_disk_costs_no_picture_and_one_line(folder, paint, monkeypatch):
     assert list(painted(folder)) == ["x.png"]
 
 
-def test_a_picture_that_cannot_be_saved_has_a_second_try(folder, paint, monkeypatch):
-    def fail(*given):
-        raise InputError("x.png cannot be written (No space left on device)")
+@pytest.fixture
+def full_disk(folder, monkeypatch):
+    """A function: from now on no picture can be written; with a refuge, only beside the output."""
+    monkeypatch.setattr("nnstyle.cli.other_folders", lambda: [folder / "refuge"])
 
+    def fill(patch, with_refuge):
+        save = nnstyle.cli.save_image
+        if with_refuge:
+            (folder / "refuge").mkdir()
+
+        def save_in_the_refuge(image, path, *given, **options):
+            if Path(path).parent.name != "refuge":
+                raise OSError(28, "No space left on device")
+            return save(image, path, *given, **options)
+
+        patch.setattr(nnstyle.cli, "save_image", save_in_the_refuge)
+
+    return fill
+
+
+@pytest.mark.parametrize("with_refuge", [True, False])
+@pytest.mark.parametrize("end", [None, KeyboardInterrupt])
+def test_a_picture_that_cannot_be_saved_has_a_second_try(
+    folder, paint, monkeypatch, full_disk, end, with_refuge
+):
+    """The state of the last iteration is kept, though no checkpoint was due."""
     with monkeypatch.context() as patch:
-        patch.setattr(nnstyle.cli, "finish", fail)
-        status, (line,) = paint(*ALWAYS)
-    assert status == 2 and line.endswith("; --resume goes on after iteration 6")
+        full_disk(patch, with_refuge)
+        patch.setattr("nnstyle.cli.checkpoints.SHARE", 1e-9)  # once, after the first iteration
+        status, (line,) = paint(*ALWAYS, killed_after=end and 5, end=end)
+    assert status == (130 if end else 2)
+    words = "the picture is in .*refuge/x.png" if with_refuge else "nor can .*refuge/x.png"
+    assert re.fullmatch(
+        rf"nnstyle: {'interrupted; ' if end else ''}x.png cannot be written \(No space left on device\).*"
+        rf"{words}; --resume goes on after iteration {5 if end else 6}",
+        line,
+    )
+    assert list(painted(folder)) == ["x.png.nnstyle"]
     assert paint("--resume")[0] == 0 and list(painted(folder)) == ["x.png"]
+
+
+def test_after_a_loss_that_is_not_finite_there_is_nothing_to_go_on_from(folder, paint):
+    status, (line,) = paint(*ALWAYS, killed_after=4, end=NotFiniteError("the loss became NaN"))
+    assert status == 2 and list(painted(folder)) == ["x.png"]
+    assert line.startswith("nnstyle: the loss became NaN: lower the weights; the best picture")
+    assert "--resume" not in line
+
+
+def test_after_the_end_of_memory_it_takes_more(folder, paint):
+    status, (line,) = paint(*ALWAYS, killed_after=4, end=MemoryError)
+    assert status == 2 and set(painted(folder)) == {"x.png", "x.png.nnstyle"}
+    assert line.endswith("; with more memory, --resume goes on after iteration 4")
+
+
+def test_before_the_first_iteration_of_a_resumed_run_it_says_from_where(folder, paint, monkeypatch):
+    paint(*ALWAYS, killed_after=4)
+
+    def end(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnstyle.Objective.__call__", end)
+    status, (_, line) = paint("--resume")
+    assert status == 130 and line == (
+        "nnstyle: interrupted before another iteration: nothing was written; --resume goes on after iteration 4"
+    )
+
+
+def test_a_picture_that_cannot_even_be_made_is_no_interruption_before_the_first(folder, paint, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("nnstyle.pictures.deprocess", fail)
+    status, (line,) = paint(*ALWAYS, killed_after=4, end=KeyboardInterrupt)
+    assert status == 130 and line == (
+        "nnstyle: interrupted; there is not enough memory to save the picture; --resume goes on after iteration 4"
+    )
 
 
 @pytest.mark.parametrize("value", ["-1", "nan", "inf", "x", ""])

@@ -135,9 +135,11 @@ def test_a_folder_that_vanished_does_not_cost_the_picture(folder, monkeypatch, c
 
     (folder / "out").mkdir()
     monkeypatch.setattr(nnstyle.cli, "run", run)
-    assert nnstyle.cli.main(["content.png", "style.png", "--quiet", "-o", "out/x.png"]) == 2
+    assert nnstyle.cli.main(["content.png", "style.png", "--quiet", "-o", "out/x.png"]) == 130
     assert list(files(folder / "refuge")) == ["x.png"]
-    assert re.fullmatch(r"nnstyle: out/x.png cannot be written .*refuge/x.png\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"nnstyle: interrupted.*; out/x.png cannot be written .*refuge/x.png\n", capsys.readouterr().err
+    )
 
 
 def test_main_leaves_the_process_as_it_found_it(folder, small_main):
