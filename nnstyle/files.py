@@ -2,9 +2,13 @@
 
 import contextlib
 import errno
+import functools
+import hashlib
 import os
+import platform
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +21,7 @@ except ImportError:  # not on Windows: there, what a killed run leaves is not cl
     fcntl = None  # type: ignore[assignment]
 
 PREFIX, SUFFIX = ".nnstyle-", ".part"  # of files that are being written
+LEFT_AFTER = 24 * 3600.0  # seconds without a change: no file takes so long to write
 LONGEST_NAME = 255  # bytes, in all usual file systems
 NO_LINKS = errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK
 
@@ -33,27 +38,43 @@ def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
         If the file cannot be written.
     """
     path = Path(os.path.realpath(path))  # a link stays a link
-    with new_part(path.parent, permissions(path)) as (part, file):
+    check_replaceable(path)
+    mode = permissions(path)
+    with new_part(path.parent, is_private=mode is not None) as (part, file):
         yield file
-        written(file)
+        complete(part, file, mode)
         os.replace(part, path)
         sync_folder(path.parent)
 
 
-def write_beside(path: str | os.PathLike, data: bytes) -> Path:
-    """Write a file that replaces no other: where `path` is taken, under a name near it.
+def write_beside(path: str | os.PathLike, data: bytes, mode: int | None = None) -> Path:
+    """Write a file without replacing any other: if `path` is taken, the file gets a similar name.
 
     However many processes do so at once, each gets a name of its own.
+
+    Parameters
+    ----------
+    path : path
+    data : bytes
+    mode : int, optional
+        The permissions of the file: by default those of the file that has taken `path`, or of any new file.
 
     Returns
     -------
     Path
-        The name that it has got.
+        The name that the file has got.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
     """
     path = Path(path)
-    with new_part(path.parent) as (part, file):
+    if mode is None:
+        mode = permissions(path)
+    with new_part(path.parent, is_private=mode is not None) as (part, file):
         file.write(data)
-        written(file)
+        complete(part, file, mode)
         for name in names_near(path):
             with contextlib.suppress(FileExistsError):
                 take_name(part, name)
@@ -71,8 +92,7 @@ def check_writable(path: str | os.PathLike) -> None:
         if not path.parent.is_dir():
             raise InputError(f"the folder {path.parent} does not exist: create it first")
         path = Path(os.path.realpath(path))
-        path.exists()  # fails if the name is too long
-        permissions(path)
+        check_replaceable(path)
         with new_part(path.parent):
             pass
     except InputError:
@@ -94,45 +114,68 @@ def is_regular(path: str | os.PathLike) -> bool:
 
 
 @contextlib.contextmanager
-def new_part(folder: Path, mode: int | None = None) -> Iterator[tuple[Path, BinaryIO]]:
+def new_part(folder: Path, is_private: bool = False) -> Iterator[tuple[Path, BinaryIO]]:
     """Yield path and file of a new, empty file of a random name, which is gone at the end unless it was moved.
 
     Parameters
     ----------
     folder : Path
-    mode : int, optional
-        Its permissions, by default those of any new file.
+    is_private : bool
+        Let only its owner read and write it. By default it has the permissions of any new file.
     """
     remove_leftovers(folder)
-    part, descriptor = create_part(folder)
-    lock = os.dup(descriptor)  # of the same lock: it lasts until the file has its name
+    part, descriptor = create_part(folder, 0o600 if is_private else 0o666)
     try:
-        with open(descriptor, "w+b") as file:
-            if mode is not None:
-                os.chmod(part, mode)
+        # Of the same lock, which lasts until the file has its name.
+        with open(os.dup(descriptor), "w+b") as file:
             yield part, file
     finally:
-        with contextlib.suppress(OSError):  # moved, or the folder is gone
-            part.unlink()
-        os.close(lock)
+        remove(part)  # unless it was moved
+        os.close(descriptor)
 
 
-def create_part(folder: Path) -> tuple[Path, int]:
+def create_part(folder: Path, mode: int = 0o666) -> tuple[Path, int]:
     """Create a file of a name that nobody can foresee, locked: path and descriptor."""
     while True:
-        part = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+        part = folder / f"{PREFIX}{this_system()}-{secrets.token_hex(8)}{SUFFIX}"
         try:  # O_EXCL follows no link
-            descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         except FileExistsError:
             continue
-        if not fcntl:
-            return part, descriptor
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(part), os.fstat(descriptor)):
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, descriptor)
+            undo.callback(remove, part)
+            if not fcntl or lock(part, descriptor):
+                undo.pop_all()
                 return part, descriptor
-        os.close(descriptor)  # another process has taken it for a leftover, before it was locked
+
+
+def lock(part: Path, descriptor: int) -> bool:
+    """Lock a new file; return whether it is still there: another process may have taken it for a leftover."""
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        return os.path.samestat(os.stat(part), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+@functools.cache
+def this_system() -> str:
+    """Eight hexadecimal digits that tell this system, since it was started, from others that share a folder."""
+    try:
+        name = Path(
+            "/proc/sys/kernel/random/boot_id"
+        ).read_text()  # all containers of a machine have the same
+    except OSError:  # not Linux
+        name = platform.node()
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def remove(part: Path) -> None:
+    """Remove a file if it is there."""
+    with contextlib.suppress(OSError):
+        part.unlink()
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -147,11 +190,17 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def remove_if_left(part: str) -> None:
-    """Remove a file that was being written, unless it is still locked, or no file of this user's."""
-    descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    """Remove a file that was being written, unless it is still locked, or no file of this user's.
+
+    On shared disks another system's lock may not be seen from here: then the file must be old as well.
+    """
+    # To be written: NFS refuses a lock to those who only read.
+    descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        kind = os.fstat(descriptor)
-        if stat.S_ISREG(kind.st_mode) and kind.st_uid == os.geteuid():
+        about = os.fstat(descriptor)
+        is_own = stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid()
+        is_of_this_system = os.path.basename(part).startswith(f"{PREFIX}{this_system()}-")
+        if is_own and (is_of_this_system or time.time() - about.st_mtime > LEFT_AFTER):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError: it is in use
             os.unlink(part)
     finally:
@@ -159,25 +208,37 @@ def remove_if_left(part: str) -> None:
 
 
 def permissions(path: Path) -> int | None:
-    """Those of a file that is to be replaced, or None if there is none.
+    """The permissions of the file at `path`, or None if there is no file.
 
     Raises
     ------
     OSError
-        If it is a pipe or a device, such as ``/dev/null``: root could replace even that.
+        If there can be no such file: its name is too long, for example.
     """
     try:
-        mode = path.stat().st_mode
-    except OSError:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
         return None
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "there is something that is not a file")
-    return stat.S_IMODE(mode)
 
 
-def written(file: BinaryIO) -> None:
-    """Make sure that all of a file is on the disk, and close it: any of this may tell that the disk is full."""
+def check_replaceable(path: Path) -> None:
+    """Raise OSError if at `path` there is a pipe or a device, such as ``/dev/null``: root could replace even that.
+
+    It is raised, too, if there can be no file of this name.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not is_regular(path):
+            raise OSError(errno.EINVAL, "there is something that is not a file")
+
+
+def complete(part: Path, file: BinaryIO, mode: int | None) -> None:
+    """Give a file its permissions, make sure that all of it is on the disk, and close it.
+
+    Any of this may tell that the disk is full.
+    """
     file.flush()
+    if mode is not None:
+        os.chmod(part, mode)
     try:
         os.fsync(file.fileno())
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -9,12 +10,21 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nnstyle import files
-from nnstyle.files import PREFIX, check_writable, create_part, is_regular, whole_file, write_beside
+from nnstyle import InputError, files
+from nnstyle.files import (
+    PREFIX,
+    check_writable,
+    create_part,
+    is_regular,
+    this_system,
+    whole_file,
+    write_beside,
+)
 from nnstyle.pictures import FORMATS, save_image
 from tests.support.command import ENVIRONMENT
 from tests.support.pictures import noise
@@ -63,7 +73,7 @@ def test_a_disk_that_fails_late_is_noticed(tmp_path, monkeypatch, function):
         raise OSError(errno.EIO, "Input/output error")
 
     if function == "close":  # as on a disk far away, which says only then that it is full
-        monkeypatch.setattr(files, "written", fail)
+        monkeypatch.setattr(files, "complete", fail)
     else:
         monkeypatch.setattr(os, function, fail)
     with pytest.raises(OSError):
@@ -98,6 +108,33 @@ def test_a_new_file_has_those_of_any(tmp_path, write):
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
 
 
+def test_a_file_beside_a_private_one_is_private_from_the_start(tmp_path, monkeypatch):
+    (tmp_path / "x.png").write_bytes(b"old")
+    (tmp_path / "x.png").chmod(0o600)
+    modes = []
+    monkeypatch.setattr(os, "chmod", lambda path, _: modes.append(stat.S_IMODE(os.stat(path).st_mode)))
+    path = write_beside(tmp_path / "x.png", b"new")
+    replace(tmp_path / "x.png", b"new")
+    assert path.name != "x.png" and modes == [0o600, 0o600]
+    assert all(stat.S_IMODE(each.stat().st_mode) == 0o600 for each in (path, tmp_path / "x.png"))
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_a_file_beside_another_has_its_permissions(tmp_path, mode):
+    (tmp_path / "x.png").write_bytes(b"old")
+    (tmp_path / "x.png").chmod(mode)
+    assert stat.S_IMODE(write_beside(tmp_path / "x.png", b"new").stat().st_mode) == mode
+    assert stat.S_IMODE(write_beside(tmp_path / "x.png", b"new", 0o400).stat().st_mode) == 0o400
+
+
+def test_a_name_that_is_too_long_is_refused_by_any_python(tmp_path, monkeypatch):
+    """From Python 3.14 on, `Path.exists` does not raise but returns False."""
+    monkeypatch.setattr("pathlib.Path.exists", lambda path: os.path.exists(path))
+    monkeypatch.setattr("pathlib.Path.is_dir", lambda path: os.path.isdir(path))
+    with pytest.raises(InputError, match="cannot be written: File name too long"):
+        check_writable(tmp_path / ("x" * 252 + ".png"))
+
+
 @pytest.mark.parametrize("name", ["x" * 251 + ".png", "ü" * 125 + "x.png"])
 def test_the_longest_names_work(tmp_path, name):
     check_writable(tmp_path / name)
@@ -112,7 +149,7 @@ def test_a_planted_link_is_not_followed(tmp_path, monkeypatch):
     (tmp_path / "precious").write_bytes(b"precious")
     tokens = iter(["known", "other", "known", "another"])
     monkeypatch.setattr(files.secrets, "token_hex", lambda _: next(tokens))
-    (tmp_path / f"{PREFIX}known.part").symlink_to(tmp_path / "precious")
+    (tmp_path / f"{PREFIX}{this_system()}-known.part").symlink_to(tmp_path / "precious")
     replace(tmp_path / "x", b"new")
     (tmp_path / "y.png").symlink_to(tmp_path / "precious")
     assert write_beside(tmp_path / "y.png", b"new").name == "y-unfinished.png"
@@ -120,18 +157,60 @@ def test_a_planted_link_is_not_followed(tmp_path, monkeypatch):
 
 
 def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
-    (tmp_path / f"{PREFIX}left.part").write_bytes(b"half")
+    ours = f"{PREFIX}{this_system()}-"
+    (tmp_path / f"{ours}left.part").write_bytes(b"half")
     (tmp_path / "precious").write_bytes(b"precious")
-    (tmp_path / f"{PREFIX}link.part").symlink_to(tmp_path / "precious")
-    os.mkfifo(tmp_path / f"{PREFIX}pipe.part")
-    (tmp_path / f"{PREFIX}no").write_bytes(b"another name")
+    (tmp_path / f"{ours}link.part").symlink_to(tmp_path / "precious")
+    os.mkfifo(tmp_path / f"{ours}pipe.part")
+    (tmp_path / f"{ours}no").write_bytes(b"another name")
     used, descriptor = create_part(tmp_path)
     check_writable(tmp_path / "x")
-    kept = {"precious", f"{PREFIX}link.part", f"{PREFIX}pipe.part", f"{PREFIX}no", used.name}
+    kept = {"precious", f"{ours}link.part", f"{ours}pipe.part", f"{ours}no", used.name}
     assert {path.name for path in tmp_path.iterdir()} == kept
     os.close(descriptor)
     check_writable(tmp_path / "x")
     assert {path.name for path in tmp_path.iterdir()} == kept - {used.name}
+
+
+def test_what_another_system_may_still_be_writing_stays_for_a_day(tmp_path, monkeypatch):
+    """On a shared disk its lock may not be seen from here."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(files, "this_system", lambda: "elsewhere")
+        part, descriptor = create_part(tmp_path)
+        os.close(descriptor)
+    check_writable(tmp_path / "x")
+    assert list(contents(tmp_path)) == [part.name]
+    yesterday = time.time() - 25 * 3600
+    os.utime(part, (yesterday, yesterday))
+    check_writable(tmp_path / "x")
+    assert contents(tmp_path) == {}
+
+
+def test_leftovers_are_removed_where_only_a_writer_gets_a_lock(tmp_path, monkeypatch):
+    """As on NFS."""
+    flock = fcntl.flock
+
+    def lock(descriptor, how):
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    (tmp_path / f"{PREFIX}{this_system()}-left.part").write_bytes(b"half")
+    check_writable(tmp_path / "x")
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("owner, name", [(os, "dup"), (os, "fstat"), (files, "lock")])
+def test_a_file_that_cannot_be_made_leaves_nothing_open(tmp_path, monkeypatch, owner, name):
+    def fail(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(owner, name, fail)
+        replace(tmp_path / "x", b"new")
+    assert contents(tmp_path) == {} and len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_writer_that_is_killed_leaves_the_earlier_file_and_the_next_one_cleans_up(tmp_path):

@@ -274,7 +274,7 @@ def write_elsewhere(image: np.ndarray, path: str | Path, made_with: dict) -> str
     """Write a picture whose own folder is full or gone to another folder; return where it is, in words."""
     refuges = [folder / Path(path).name for folder in other_folders()]
     for refuge in refuges:
-        written, _ = try_to_write(image, refuge, made_with, replace=False)
+        written, _ = try_to_write(image, refuge, made_with, replace=False, private=True)
         if written:
             return f": the picture is in {written}"
     return f", nor can {' or '.join(map(str, refuges)) or 'any other file'}"
@@ -290,7 +290,7 @@ def other_folders() -> list[Path]:
 
 
 def try_to_write(
-    image: np.ndarray, path: str | Path, made_with: dict, replace: bool
+    image: np.ndarray, path: str | Path, made_with: dict, replace: bool, private: bool = False
 ) -> tuple[Path | None, str]:
     """Write the picture, in a simpler way if memory is short.
 
@@ -303,10 +303,10 @@ def try_to_write(
     """
     try:
         try:
-            return save_image(image, path, made_with, replace=replace), ""
+            return save_image(image, path, made_with, replace=replace, private=private), ""
         except MemoryError as error:
             free_memory(error)
-            return save_image(image, path, made_with, plain=True, replace=replace), ""
+            return save_image(image, path, made_with, plain=True, replace=replace, private=private), ""
     except MemoryError:
         return None, "there is not enough memory"
     except OSError as error:

@@ -100,6 +100,7 @@ def save_image(
     settings: dict[str, Any],
     plain: bool = False,
     replace: bool = True,
+    private: bool = False,
 ) -> Path:
     """Write a picture in the format that its ending names.
 
@@ -115,7 +116,9 @@ def save_image(
         Spend less memory on making the file small.
     replace : bool
         Whether an earlier file of this name is replaced. If not, and there is one, the picture goes
-        beside it: ``x-unfinished.png``.
+        beside it, with the same permissions: ``x-unfinished.png``.
+    private : bool
+        Let only its owner read a picture that replaces no other.
 
     Returns
     -------
@@ -133,7 +136,7 @@ def save_image(
     """
     data = encoded(image, format_of(path), settings, plain)
     if not replace:
-        return write_beside(path, data)
+        return write_beside(path, data, 0o600 if private else None)
     with whole_file(path) as file:
         file.write(data)
     return Path(path)

@@ -96,12 +96,12 @@ def save_fails(folder, cupy, monkeypatch):
     tried = []
 
     def patch(times, before=lambda: None):
-        def call(image, path, settings, plain=False, replace=True):
+        def call(image, path, settings, plain=False, **options):
             tried.append((Path(path).name, plain))
             before()
             if len(tried) <= times:
                 raise MemoryError
-            return save_image(image, path, settings, plain, replace)
+            return save_image(image, path, settings, plain, **options)
 
         monkeypatch.setattr("nnstyle.cli.save_image", call)
         return tried
@@ -244,6 +244,7 @@ def test_a_full_disk_costs_no_picture(folder, cupy, monkeypatch, capsys, ending)
     assert files(folder / "out") == {output.name: b"old"}
     with Image.open(folder / "home" / output.name) as image:
         image.load()
+    assert (folder / "home" / output.name).stat().st_mode & 0o777 == 0o600  # nobody else is shown it there
 
 
 def no_folder_for_temporary_files():

@@ -131,7 +131,19 @@ AT_THE_END = {
     "the picture is written": (nnstyle.cli, "save_image"),
     "the checkpoint is removed": (nnstyle.cli.checkpoints.Checkpoints, "remove"),
 }
-SMALL = ["content.png", "style.png", "--size", "48", "--border", "0", "-q", "-o", "x.png"]
+SMALL = [
+    "content.png",
+    "style.png",
+    "--size",
+    "48",
+    "--border",
+    "0",
+    "--checkpoint",
+    "0",
+    "-q",
+    "-o",
+    "x.png",
+]
 
 
 @pytest.mark.parametrize("where", AT_THE_END)
@@ -153,14 +165,17 @@ def test_one_after_the_last_iteration_costs_no_picture(folder, monkeypatch, caps
 def test_nor_does_another_one_long_after_the_first(folder, monkeypatch, capsys, where):
     monkeypatch.chdir(folder)
     owner, name = AT_THE_END[where]
-    run = nnstyle.cli.run
+    run, now = nnstyle.cli.run, time.monotonic
 
     def ended_run(job, engine, callback, resume):
         def on_iteration(event):
             callback(event)
             if event.record.iteration == 2:
                 monkeypatch.setattr(owner, name, after_a_signal(getattr(owner, name)))
-                os.kill(os.getpid(), signal.SIGINT)
+                try:
+                    os.kill(os.getpid(), signal.SIGINT)
+                finally:
+                    monkeypatch.setattr(time, "monotonic", lambda: now() + 60)
 
         return run(job, engine, on_iteration, resume)
 
