@@ -1,11 +1,13 @@
 """The state of a run, from which another run can go on, and the file that keeps it."""
 
 import contextlib
+import errno
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,15 @@ import safetensors
 
 from .errors import InputError
 from .files import LONGEST_NAME, is_regular, whole_file
-from .job import Job
+from .job import Job, what_decides
 
 # What distinguishes our files: the key of their metadata.
 KEY = "nnstyle checkpoint"
-MOST_HEADER = 1 << 24  # bytes: some 50,000 records
+VERSION = 1  # of what is in them
+MOST_HEADER = 1 << 20  # bytes: a job without terms of one's own takes about 2000
+MOST_NUMBERS = 1 << 24  # in the records: a million of them take five million
+NO_CHECKPOINT = "it is no checkpoint of nnstyle"
+COLUMNS = "size", "total", "seconds"  # of the records, before the losses by their names
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class State:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a checkpoint says of itself: everything but the arrays.
+    """The job and the progress that a checkpoint tells of, without the state itself.
 
     Attributes
     ----------
@@ -84,11 +90,14 @@ class Summary:
         What `nnstyle.Job.describe` told of the job.
     scale : int
     records : tuple of Record
+    steps : int or None
+        How many steps the optimizer remembered.
     """
 
     job: dict[str, Any]
     scale: int
     records: tuple[Record, ...]
+    steps: int | None
 
 
 def save_checkpoint(path: str | os.PathLike, job: Job, state: State) -> None:
@@ -106,40 +115,74 @@ def save_checkpoint(path: str | os.PathLike, job: Job, state: State) -> None:
     Raises
     ------
     OSError
-        If the file cannot be written. An earlier file of this name is then still there.
+        If the file cannot be written, or the job has thousands of terms. An earlier file of this name is
+        then still there.
     """
     arrays = {"image": state.image}
     for number, (s, y) in enumerate(state.history or ()):
         arrays |= {f"s{number}": s, f"y{number}": y}
-    summary = {
+    arrays = {name: np.ascontiguousarray(array, "<f4") for name, array in arrays.items()}
+    names, arrays["records"] = table_of(state.records)
+    about = {
+        "version": VERSION,
         "job": job.describe(),
         "scale": state.scale,
-        "records": [astuple(record) for record in state.records],
+        "losses": names,
         "steps": None if state.history is None else len(state.history),
     }
-    header: dict[str, dict] = {"__metadata__": {KEY: json.dumps(summary)}}
+    header: dict[str, dict] = {"__metadata__": {KEY: json.dumps(about)}}
     end = 0
     for name, array in arrays.items():
         begin, end = end, end + array.nbytes
-        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": (begin, end)}
+        dtype = f"F{8 * array.itemsize}"
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": (begin, end)}
     text = json.dumps(header).encode()
+    if len(text) > MOST_HEADER or arrays["records"].size > MOST_NUMBERS:  # it could not be read
+        raise OSError(errno.EFBIG, "the job has too many terms")
     # The library's own writer would copy all arrays twice, in memory that may be short.
     with whole_file(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for array in arrays.values():
-            file.write(np.ascontiguousarray(array, "<f4").data)
+            file.write(array.data)
+
+
+def table_of(records: tuple[Record, ...]) -> tuple[list[str], np.ndarray]:
+    """The names of all losses, and a row of float64 for each record: `COLUMNS`, and the losses by these names.
+
+    Where a record lacks a loss, there is NaN.
+    """
+    names = list(dict.fromkeys(name for record in records for name in record.losses))
+    table = np.empty((len(records), len(COLUMNS) + len(names)), "<f8")
+    for row, record in zip(table, records, strict=True):
+        losses = (record.losses.get(name, np.nan) for name in names)
+        row[:] = record.size, record.total, record.seconds, *losses
+    return names, table
+
+
+def records_of(names: list[str], table: np.ndarray) -> tuple[Record, ...]:
+    """The records that `table_of` has made a table of."""
+    count = len(COLUMNS)
+    if table.ndim != 2 or table.shape[1] != count + len(names):
+        raise ValueError
+    if np.isinf(table).any() or np.isnan(table[:, :count]).any():
+        raise ValueError
+    records = []
+    for iteration, (size, total, seconds, *values) in enumerate(table.tolist(), start=1):
+        losses = {name: value for name, value in zip(names, values, strict=True) if not np.isnan(value)}
+        records.append(Record(iteration, int(size), total, losses, seconds))
+    return tuple(records)
 
 
 def summarize_checkpoint(path: str | os.PathLike) -> Summary:
-    """What a checkpoint says of itself.
+    """Read what a checkpoint tells of its job, and how far it is.
 
     Raises
     ------
     InputError
         If there is no such file, or it is no checkpoint, or a damaged one.
     """
-    with open_checkpoint(path) as (_, stored):
-        return summary_of(stored)
+    with open_checkpoint(path) as file, complaints_name(path):
+        return read_summary(file)
 
 
 def load_checkpoint(path: str | os.PathLike, job: Job) -> State:
@@ -150,7 +193,7 @@ def load_checkpoint(path: str | os.PathLike, job: Job) -> State:
     path : path
         Written by `save_checkpoint`.
     job : Job
-        Prepared from the same pictures, settings and network.
+        Prepared from the same pictures, settings and network. Their files may have other names.
 
     Returns
     -------
@@ -162,80 +205,107 @@ def load_checkpoint(path: str | os.PathLike, job: Job) -> State:
         If there is no such file, it is no checkpoint or a damaged one, or it belongs to another job;
         the message says what differs.
     """
-    with open_checkpoint(path) as (file, stored):
-        summary = summary_of(stored)
+    with open_checkpoint(path) as file:
+        with complaints_name(path):
+            summary = read_summary(file)
         differences = differences_of(summary, job)
         if differences:
-            raise InputError(f"it belongs to another job: {'; '.join(differences)}")
-        image = read(file, "image", shape_of(file, job))
-        history = None
-        if stored["steps"] is not None:
-            numbers = range(stored["steps"])
-            history = [tuple(read(file, f"{kind}{i}", image.shape) for kind in "sy") for i in numbers]
-        return State(job.digest, summary.scale, image, history, summary.records)
+            raise unusable(path, f"it belongs to another job: {'; '.join(differences)}")
+        most_pixels = job.settings.canvas_pixels(*job.content.shape[:2])
+        with complaints_name(path):
+            image, history = read_arrays(file, summary, most_pixels)
+    return State(job.digest, summary.scale, image, history, summary.records)
 
 
-@contextlib.contextmanager
-def open_checkpoint(path: str | os.PathLike) -> Iterator[tuple[Any, dict]]:
-    """A checkpoint's file, open, and what its header says; every complaint names the file."""
-    try:
+def open_checkpoint(path: str | os.PathLike) -> Any:
+    """Open a checkpoint, for a ``with`` block."""
+    with complaints_name(path):
         if not is_regular(path):
             raise InputError("it is not a file")
         with open(path, "rb") as start:
             if int.from_bytes(start.read(8), "little") > MOST_HEADER:
-                raise InputError("it is no checkpoint of nnstyle")
-        with safetensors.safe_open(path, "numpy") as file:
-            text = (file.metadata() or {}).get(KEY)
-            if text is None:
-                raise InputError("it is no checkpoint of nnstyle")
-            yield file, json.loads(text)
+                raise InputError(NO_CHECKPOINT)
+        return safetensors.safe_open(path, "numpy")
+
+
+@contextlib.contextmanager
+def complaints_name(path: str | os.PathLike) -> Iterator[None]:
+    """Within the block, which reads a checkpoint and does nothing else, every complaint names the file."""
+    try:
+        yield
     except InputError as error:
-        raise InputError(f"the checkpoint {path} cannot be used: {error}") from None
+        raise unusable(path, error) from None
     except OSError as error:
         raise InputError(f"the checkpoint {path} cannot be read: {error.strerror or error}") from None
     except (safetensors.SafetensorError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         raise InputError(f"the checkpoint {path} is damaged, or none: delete it") from None
 
 
-def summary_of(stored: dict) -> Summary:
-    """The summary in a checkpoint's header."""
-    records = tuple(Record(*record) for record in stored["records"])
-    for number, record in enumerate(records, start=1):
-        numbers = record.total, record.seconds, *record.losses.values()
-        if record.iteration != number or not np.isfinite(numbers).all():
-            raise ValueError
-    return Summary(dict(stored["job"]), int(stored["scale"]), records)
+def unusable(path: str | os.PathLike, reason: object) -> InputError:
+    """The error for a checkpoint that cannot be used."""
+    return InputError(f"the checkpoint {path} cannot be used: {reason}")
+
+
+def read_summary(file: Any) -> Summary:
+    """What an open checkpoint tells of its job, and how far it is."""
+    text = (file.metadata() or {}).get(KEY)
+    if text is None:
+        raise InputError(NO_CHECKPOINT)
+    about = dict(json.loads(text))
+    if about.get("version") != VERSION:
+        raise InputError("another version of nnstyle has written it")
+    scale = int(about["scale"])
+    if scale < 0:
+        raise ValueError
+    names = [str(name) for name in about["losses"]]
+    if math.prod(file.get_slice("records").get_shape()) > MOST_NUMBERS:
+        raise ValueError
+    records = records_of(names, read(file, "records", "F64"))
+    return Summary(dict(about["job"]), scale, records, about["steps"])
+
+
+def read_arrays(file: Any, summary: Summary, most_pixels: int) -> tuple[np.ndarray, list | None]:
+    """The canvas of an open checkpoint, and what the optimizer remembered."""
+    shape = tuple(file.get_slice("image").get_shape())
+    if len(shape) != 3 or math.prod(shape) > 3 * most_pixels:
+        raise ValueError
+    image = read_finite(file, "image", shape)
+    if summary.steps is None:
+        return image, None
+    numbers = range(summary.steps)
+    return image, [tuple(read_finite(file, f"{kind}{i}", shape) for kind in "sy") for i in numbers]
+
+
+def read_finite(file: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of float32, if it has this shape and all its numbers are finite."""
+    if tuple(file.get_slice(name).get_shape()) != shape:
+        raise ValueError
+    array = read(file, name, "F32")
+    if not np.isfinite(array).all():
+        raise ValueError
+    return array
+
+
+def read(file: Any, name: str, dtype: str) -> np.ndarray:
+    """An array, if it has this type."""
+    if file.get_slice(name).get_dtype() != dtype:
+        raise ValueError
+    return file.get_tensor(name)
 
 
 def differences_of(summary: Summary, job: Job) -> list[str]:
     """In what a checkpoint's job differs from another, in words; empty if it is the same."""
-    theirs, ours = summary.job, json.loads(json.dumps(job.describe()))
-    names = [name for name in [*ours, *(theirs.keys() - ours.keys())] if theirs.get(name) != ours.get(name)]
-    return [
-        f"another {name.removesuffix('_sha256')}"
-        if name.endswith("_sha256")
-        else f"{name} was {theirs.get(name)}, is {ours.get(name)}"
-        for name in names
-    ]
-
-
-def shape_of(file: Any, job: Job) -> tuple[int, ...]:
-    """The shape of a checkpoint's canvas, which is not larger than the job's."""
-    shape = tuple(file.get_slice("image").get_shape())
-    if len(shape) != 3 or shape[0] * shape[1] > job.settings.canvas_pixels(*job.content.shape[:2]):
-        raise ValueError
-    return shape
-
-
-def read(file: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """An array of a checkpoint, if it is what it should be."""
-    part = file.get_slice(name)
-    if part.get_dtype() != "F32" or tuple(part.get_shape()) != shape:
-        raise ValueError
-    array = file.get_tensor(name)
-    if not np.isfinite(array).all():
-        raise ValueError
-    return array
+    theirs = what_decides(summary.job)
+    ours = what_decides(json.loads(json.dumps(job.describe())))  # a tuple becomes a list, as in the file
+    differences = []
+    for name in {**ours, **theirs}:
+        if theirs.get(name) == ours.get(name):
+            continue
+        if name.endswith("_sha256"):
+            differences.append(f"another {name.removesuffix('_sha256')}")
+        else:
+            differences.append(f"{name} was {theirs.get(name)}, is {ours.get(name)}")
+    return differences
 
 
 def checkpoint_path(output: str | os.PathLike) -> Path:

@@ -97,8 +97,13 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that `describe` tells, as hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.describe()).encode()).hexdigest()
+        """SHA-256 of all that `describe` tells and that decides the picture, as hexadecimal digits."""
+        return hashlib.sha256(json.dumps(what_decides(self.describe())).encode()).hexdigest()
+
+
+def what_decides(described: dict[str, Any]) -> dict[str, Any]:
+    """What decides a picture, of what `Job.describe` tells: a file's content does, its name does not."""
+    return {name: value for name, value in described.items() if not described.get(f"{name}_sha256")}
 
 
 def describe_term(term: Term) -> dict[str, Any]:

@@ -548,7 +548,7 @@ class _Run:
         """Raise InputError for a state that no run of this job can go on from."""
         if self.resume and self.resume.job != self.job.digest:
             raise InputError(OTHER_STATE)
-        if self.resume and self.resume.scale >= len(list(self.settings.each_scale())):
+        if self.resume and self.resume.scale not in range(len(list(self.settings.each_scale()))):
             raise InputError(OTHER_STATE)
 
     def resumed_start(

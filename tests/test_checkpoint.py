@@ -2,12 +2,15 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from nnstyle import InputError, load_checkpoint, prepare, run, save_checkpoint
-from nnstyle.checkpoint import KEY, MOST_HEADER, checkpoint_path, summarize_checkpoint
+from nnstyle import InputError, Record, load_checkpoint, prepare, run, save_checkpoint
+from nnstyle.checkpoint import KEY, MOST_HEADER, State, checkpoint_path, summarize_checkpoint
+from nnstyle.settings import MOST_ITERATIONS
 from tests.support.pictures import noise
 from tests.support.tiny import tiny_weights
 
@@ -89,8 +92,9 @@ def test_any_library_reads_it(stored):
 
     _, state, path = stored
     arrays = load_file(path)
-    assert set(arrays) == {"image", "s0", "s1", "s2", "y0", "y1", "y2"}
+    assert set(arrays) == {"image", "s0", "s1", "s2", "y0", "y1", "y2", "records"}
     np.testing.assert_array_equal(arrays["image"], state.image)
+    assert arrays["records"][:, 1].tolist() == [record.total for record in state.records]
 
 
 def test_another_job_is_refused_with_what_differs(stored):
@@ -111,6 +115,12 @@ def test_it_says_what_it_is_without_a_job(stored):
     assert (summary.scale, summary.records) == (0, state.records)
 
 
+def in_records(header, data):
+    """The numbers of the records, to be changed."""
+    begin, end = header["records"]["data_offsets"]
+    return np.frombuffer(memoryview(data)[begin:end], "<f8")
+
+
 CHANGES = {
     "an array is missing": lambda header, summary, data: header.pop("s1") and None,
     "an array has another shape": lambda header, summary, data: header["s1"].update(shape=[40, 48, 3]),
@@ -120,10 +130,14 @@ CHANGES = {
     "more steps than there are": lambda header, summary, data: summary.update(steps=1 << 40),
     "steps are a text": lambda header, summary, data: summary.update(steps="x"),
     "no such scale": lambda header, summary, data: summary.update(scale=1e400),
-    "records are missing": lambda header, summary, data: summary.update(records=None),
-    "a record is short": lambda header, summary, data: summary["records"][1].pop() and None,
-    "a record is not finite": lambda header, summary, data: summary["records"][1].__setitem__(2, np.nan),
-    "records are out of order": lambda header, summary, data: summary["records"].reverse(),
+    "a scale below 0": lambda header, summary, data: summary.update(scale=-1),
+    "records are missing": lambda header, summary, data: header.pop("records") and None,
+    "names of losses are missing": lambda header, summary, data: summary.pop("losses") and None,
+    "a loss has no name": lambda header, summary, data: summary["losses"].pop() and None,
+    "records have another type": lambda header, summary, data: header["records"].update(dtype="I64"),
+    "records are no table": lambda header, summary, data: header["records"].update(shape=[15]),
+    "a record is not finite": lambda header, summary, data: in_records(header, data).__setitem__(1, np.nan),
+    "a loss is infinite": lambda header, summary, data: in_records(header, data).__setitem__(4, np.inf),
     "the job is a number": lambda header, summary, data: summary.update(job=3),
 }
 
@@ -134,6 +148,87 @@ def test_damaged_ones_are_refused(stored, what):
     rewritten(path, CHANGES[what])
     with pytest.raises(InputError, match=r"x\.png\.nnstyle is damaged, or none: delete it"):
         load_checkpoint(path, job)
+
+
+@pytest.mark.parametrize("version", [None, 0, 2])
+def test_those_of_another_version_are_refused_as_such(stored, version):
+    job, _, path = stored
+    rewritten(path, lambda header, summary, data: summary.update(version=version))
+    for read in (summarize_checkpoint, lambda path: load_checkpoint(path, job)):
+        with pytest.raises(InputError, match=r"x\.png\.nnstyle cannot be used: another version of nnstyle"):
+            read(path)
+
+
+def test_a_mistake_of_the_program_is_not_called_damage(stored, monkeypatch):
+    job, _, path = stored
+
+    def fail(*_):
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr("nnstyle.settings.Settings.canvas_pixels", fail)
+    with pytest.raises(ValueError, match=r"^a mistake$"):
+        load_checkpoint(path, job)
+
+
+@pytest.mark.parametrize("count", [0, 150_000, pytest.param(MOST_ITERATIONS, marks=pytest.mark.slow)])
+def test_the_records_of_the_longest_runs_can_be_read_again(tmp_path, count):
+    job = make_job(iterations=MOST_ITERATIONS)
+    record = Record(1, 48, 1 / 3 * 1e7, {"content": 1 / 3 * 1e6, "style": 1 / 7}, 1e4 / 3)
+    state = State(job.digest, 0, np.zeros((48, 40, 3), np.float32), [], (record,) * count)
+    save_checkpoint(tmp_path / "x", job, state)
+    records = load_checkpoint(tmp_path / "x", job).records
+    assert len(records) == count
+    assert records[-1:] == ((replace(record, iteration=count),) if count else ())
+
+
+def test_records_may_have_losses_of_different_names(tmp_path):
+    job = make_job()
+    first, second = (
+        Record(1, 24, 3.0, {"content": 1.0, "own": 2.0}, 0.5),
+        Record(2, 48, 4.0, {"style": 4.0}, 1.5),
+    )
+    state = State(job.digest, 0, np.zeros((48, 40, 3), np.float32), [], (first, second))
+    save_checkpoint(tmp_path / "x", job, state)
+    assert load_checkpoint(tmp_path / "x", job).records == state.records
+
+
+def test_what_could_not_be_read_again_is_not_written(stored, monkeypatch):
+    job, state, path = stored
+    before = path.read_bytes()
+    for limit in ("MOST_HEADER", "MOST_NUMBERS"):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="too many terms"):
+            patch.setattr(f"nnstyle.checkpoint.{limit}", 10)
+            save_checkpoint(path, job, state)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [np.float64, ">f4"])
+def test_an_array_of_another_kind_is_stored_as_float32(stored, kind):
+    job, state, path = stored
+    save_checkpoint(path, job, replace(state, image=state.image.astype(kind)))
+    image = load_checkpoint(path, job).image
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image, state.image)
+
+
+def test_pictures_may_be_renamed(tmp_path):
+    jobs = []
+    for name, image in (("a.png", CONTENT), ("b.png", CONTENT), ("b.png", STYLE)):
+        Image.fromarray(image).save(tmp_path / name)
+        how = {"size": 48, "iterations": 4, "border": 0, "optimizer": "lbfgs-nnstyle"}
+        jobs.append(prepare(tmp_path / name, STYLE, tiny_weights(), **how))
+    assert jobs[0].digest == jobs[1].digest != jobs[2].digest
+    save_checkpoint(tmp_path / "x", jobs[0], state_after(jobs[0], 3))
+    assert len(run(jobs[1], resume=load_checkpoint(tmp_path / "x", jobs[1])).losses) == 4
+    with pytest.raises(InputError, match="another job: another content$"):
+        load_checkpoint(tmp_path / "x", jobs[2])
+
+
+@pytest.mark.parametrize("scale", [-1, 1])
+def test_a_state_of_a_scale_that_the_job_lacks_is_refused(stored, scale):
+    job, state, _ = stored
+    with pytest.raises(InputError, match="another job"):
+        run(job, resume=replace(state, scale=scale))
 
 
 def test_a_scale_that_the_job_lacks_is_refused_by_the_run(stored):
