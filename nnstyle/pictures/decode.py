@@ -25,7 +25,7 @@ MOST_BYTES = 1 << 31  # of an open file: it may be a pipe without an end
 
 
 class FileWithin(io.BufferedReader):
-    """A file of which no more is read at once than there is.
+    """A file that reads no more at once than it holds.
 
     Python asks for all the memory first, and a damaged file may say that its next part has 4 GB.
     """
