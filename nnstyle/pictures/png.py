@@ -12,7 +12,7 @@ from ..notes import note
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PROFILE, TEXT, INTERNATIONAL_TEXT = b"iCCP", b"zTXt", b"iTXt"
-MOST_PROFILE = 1 << 26  # bytes: those of printers have some millions
+MOST_PROFILE = 1 << 25  # bytes: those of printers have some millions
 
 
 class Chunk(NamedTuple):
