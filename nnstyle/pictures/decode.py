@@ -50,8 +50,8 @@ def load_image(source: Source, size: int | None = None) -> np.ndarray:
         A file in one of `RASTER_FORMATS`, or what is in it. An array is (H, W), (H, W, 3) or (H, W, 4):
         uint8, or floating with values from 0 to 1.
     size : int, optional
-        The long edge that is wanted, px. A JPEG is then decoded at a half, a quarter or an eighth of its
-        size where that leaves twice as much. By default it has its full size.
+        The long edge that is wanted, px. A JPEG of more than 30 million pixels is then decoded at a half, a
+        quarter or an eighth of its size where that leaves twice as much. By default it has its full size.
 
     Returns
     -------

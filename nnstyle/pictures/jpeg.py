@@ -10,7 +10,7 @@ from PIL import Image, JpegImagePlugin
 
 from ..errors import InputError
 from ..notes import note
-from .limits import check_density, is_too_large
+from .limits import ALWAYS_READ, check_density, is_too_large
 
 START, END = b"\xff\xd8\xff", b"\xff\xd9"
 # What ends the numbers of a scan: neither 0xFF as a number (a zero follows), nor a restart, nor a filler.
@@ -128,11 +128,13 @@ def check_scans(image: Image.Image, scans: int) -> None:
 
 
 def choose_fraction(image: Image.Image, size: int | None) -> int:
-    """What to divide the edges of a picture by while it is decoded, for a long edge wanted, px.
+    """What to divide the edges of a large picture by while it is decoded, for a long edge wanted, px.
 
     Where twice that edge would be more pixels than Pillow's limit, the edge itself has to do.
     """
     edge, pixels = max(image.size), image.width * image.height
+    if pixels <= ALWAYS_READ and not is_too_large(pixels):
+        return 1  # in full, as a file of any other format
     wanted = edge if size is None else size
     possible = [fraction for fraction in FRACTIONS if fraction == 1 or edge // fraction >= wanted]
     fitting = [fraction for fraction in possible if not is_too_large(pixels // fraction**2)]

@@ -112,7 +112,8 @@ def test_where_all_is_transparent_there_is_nothing_to_paint():
         load_cut_out(np.zeros((40, 40, 4), np.uint8))
 
 
-def test_a_jpeg_is_reduced_here_too():
+def test_a_large_jpeg_is_reduced_here_too(monkeypatch):
+    monkeypatch.setattr("nnstyle.pictures.jpeg.ALWAYS_READ", 0)
     file = io.BytesIO()
     Image.fromarray(noise(80, 96)).save(file, "JPEG")
     colours, alpha = load_cut_out(file, 40)

@@ -86,6 +86,20 @@ def test_what_follows_the_picture_is_not_its_end():
         load_image(data[:-60])
 
 
+@pytest.fixture
+def all_are_large(monkeypatch):
+    """Small pictures are reduced while they are decoded, too."""
+    monkeypatch.setattr(jpeg, "ALWAYS_READ", 0)
+
+
+def test_a_jpeg_of_an_ordinary_size_is_decoded_in_full():
+    """Then its picture is that of the same pixels in any format."""
+    assert load_image(as_jpeg(smooth(600, 800)), 40).shape == (600, 800, 3)
+    assert jpeg.choose_fraction(Claim(6000, 5000), 40) == 1
+    assert jpeg.choose_fraction(Claim(6000, 5001), 40) == 8
+
+
+@pytest.mark.usefixtures("all_are_large")
 @pytest.mark.parametrize(
     ("size", "shape"),
     [
@@ -104,6 +118,7 @@ def test_a_jpeg_is_decoded_at_a_fraction_that_leaves_twice_the_size(size, shape)
     assert load_image(file, size).shape == (600, 800, 3)  # any other format is not
 
 
+@pytest.mark.usefixtures("all_are_large")
 def test_at_its_size_it_looks_like_one_decoded_in_full():
     data = as_jpeg(smooth(600, 800), quality=95)
     whole = resize(load_image(data), 100).astype(int)
@@ -111,6 +126,7 @@ def test_at_its_size_it_looks_like_one_decoded_in_full():
     assert abs(resize(load_image(data)[::8, ::8], 100) - whole).max() > 3  # not so good a way
 
 
+@pytest.mark.usefixtures("all_are_large")
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_other_modes_are_reduced_as_well(mode):
     image = smooth(600, 800).convert(mode)
@@ -118,6 +134,7 @@ def test_other_modes_are_reduced_as_well(mode):
     assert abs(small - resize(np.array(image.convert("RGB")), 100)).max() <= 8
 
 
+@pytest.mark.usefixtures("all_are_large")
 def test_a_turned_jpeg_is_reduced_and_turned():
     exif = Image.Exif()
     exif[274] = 6
@@ -174,6 +191,7 @@ def test_a_few_bytes_that_claim_to_be_a_large_jpeg_are_refused():
         load_image(bytes(data), 256)
 
 
+@pytest.mark.usefixtures("all_are_large")
 def test_a_large_jpeg_of_several_pictures_is_opened_too():
     """As phones write them, with a map of depths behind the picture."""
     file = io.BytesIO()
