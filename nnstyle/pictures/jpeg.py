@@ -104,6 +104,7 @@ def open_jpeg(data: bytes, size: int | None = None) -> Image.Image:
     image, found = undecoded(data), structure(data)
     check_density(image, len(data))
     check_scans(image, found.scans)
+    check_memory(image, found.scans)
     fraction = choose_fraction(image, size)
     if found.ended:
         return reduced(image, fraction)
@@ -125,6 +126,13 @@ def check_scans(image: Image.Image, scans: int) -> None:
             f"a progressive JPEG of {pixels // 1_000_000} million pixels would take too much memory:"
             " save it anew, not progressive"
         )
+
+
+def check_memory(image: Image.Image, scans: int) -> None:
+    """Raise MemoryError if there is not enough for the numbers of several scans: libjpeg would not tell."""
+    if scans > 1:
+        bytes_per_pixel = 2 if image.mode == "L" else 3  # with colours at half the size, as most have them
+        np.empty((image.height, image.width, bytes_per_pixel), np.uint8)
 
 
 def choose_fraction(image: Image.Image, size: int | None) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nnstyle import InputError
+from nnstyle.errors import NoMemoryToReadError
 from nnstyle.notes import heard_by
 from nnstyle.pictures import load_image
 from nnstyle.pictures.decode import FileWithin
@@ -18,12 +19,12 @@ MOST_MEMORY = 1 << 30  # bytes, beside what the process has already
 
 
 @contextlib.contextmanager
-def little_memory():
+def little_memory(most=MOST_MEMORY):
     """Within the block, an attempt to get much more memory fails."""
     with open("/proc/self/statm") as numbers:
         now = int(numbers.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (now + MOST_MEMORY, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (now + most, before[1]))
     try:
         yield
     finally:
@@ -121,3 +122,18 @@ def test_hostile_pictures_are_read_or_refused(tmp_path):
                 assert str(error).count("\n") == 0
             else:
                 assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="only Linux tells")
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_needs_more_memory_than_there_is_is_not_called_damaged(progressive):
+    """libjpeg says that the data is broken where it gets no memory for all scans."""
+    data = bytearray(hostile.picture("JPEG", progressive=progressive))
+    place = data.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+    data[place : place + 4] = (12_000).to_bytes(2, "big") * 2  # height and width: 144 million pixels
+    data += bytes(200_000)  # enough not to be refused at once
+    with (
+        little_memory(MOST_MEMORY // 4),
+        pytest.raises(NoMemoryToReadError, match="not enough memory to read"),
+    ):
+        load_image(bytes(data))
