@@ -36,13 +36,14 @@ class ThreadTeam:
 
     def __init__(self, size: int):
         self._size = size
+        self._most_helpers = size - 1  # as far as is known: fewer where threads cannot be started
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
 
     def map(self, function: Callable, items: Iterable) -> list[Any]:
         """Call ``function(item)`` for every item and return the results in order."""
         items = list(items)
-        if self._size == 1 or len(items) < 2:
+        if self._most_helpers == 0 or len(items) < 2:
             return [function(item) for item in items]
         results: list[Any] = [None] * len(items)
         to_do = enumerate(items)
@@ -51,7 +52,7 @@ class ThreadTeam:
             for i, item in to_do:  # shared: whoever is free takes the next item
                 results[i] = function(item)
 
-        helpers = self._submit(work, min(self._size, len(items)) - 1)
+        helpers = self._submit(work, len(items) - 1)
         try:
             work()
         finally:
@@ -63,8 +64,8 @@ class ThreadTeam:
             helper.result()  # raises what was raised there
         return results
 
-    def _submit(self, work: Callable[[], None], count: int) -> list[Future]:
-        """Call `work` in `count` threads, in the caller's context (NumPy's error state is part of it).
+    def _submit(self, work: Callable[[], None], most: int) -> list[Future]:
+        """Call `work` in at most so many threads, in the caller's context (NumPy's error state is part of it).
 
         Where a thread cannot be started, those that there are do the work: memory may be short, or the
         main thread may have ended, after which Python starts no new ones.
@@ -74,20 +75,24 @@ class ThreadTeam:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._size - 1, "nnstyle", one_blas_thread.limit_thread)
             try:
-                for _ in range(count):
+                for _ in range(min(most, self._most_helpers)):
                     helper: Future = Future()
                     # Known before it is submitted: the executor queues what it then fails to start a thread
                     # for, and a thread that gets free may take it up.
                     helpers.append(helper)
                     self._executor.submit(contextvars.copy_context().run, fulfil, helper, work)
             except RuntimeError:
-                pass
+                # Without a thread, its queue would keep the work, and the work its arrays, for ever.
+                self._executor.shutdown(wait=False, cancel_futures=True)
+                self._executor = None
+                self._most_helpers = len(helpers) - 1
         return helpers
 
     def stop(self) -> None:
         """End the threads; the next call of `map` starts new ones."""
         with self._lock:
             executor, self._executor = self._executor, None
+            self._most_helpers = self._size - 1
         if executor:
             executor.shutdown(cancel_futures=True)  # the work left is done by those who asked for it
 

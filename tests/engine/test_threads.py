@@ -1,10 +1,12 @@
 """The limit of one BLAS thread: it holds for every thread, for as long as it is needed, and after a fork."""
 
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -280,6 +282,30 @@ def test_where_no_thread_can_be_started_those_that_there_are_do_the_work(monkeyp
     barrier = threading.Barrier(3)
     team.map(lambda i: barrier.wait(10), range(3))  # now there are all
     team.stop()
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_where_threads_cannot_be_started_no_work_is_kept(monkeypatch, most):
+    """It stayed in the executor's queue, with all feature maps."""
+    start, started = threading.Thread.start, []
+
+    def fail_after(self):
+        started.append(self)
+        if len(started) > most:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", fail_after)
+    team, arrays = threads.ThreadTeam(4), []
+    for _ in range(20):
+        array = np.ones(10)
+        arrays.append(weakref.ref(array))
+        assert team.map(lambda i, array=array: array[i], range(10)) == [1] * 10
+    del array
+    team.stop()
+    gc.collect()
+    assert not [ref for ref in arrays if ref() is not None]
+    assert len(started) <= 4  # it is not tried again and again
 
 
 def test_a_helper_that_begins_though_its_submission_failed_is_waited_for(monkeypatch):
