@@ -14,10 +14,11 @@ from .limits import ALWAYS_READ, check_density, is_too_large
 
 START, END = b"\xff\xd8\xff", b"\xff\xd9"
 # What ends the numbers of a scan: neither 0xFF as a number (a zero follows), nor a restart, nor a filler.
-MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+# Reserved markers (up to 0xBF) are passed over, and not what seems to be their segment: so does the decoder.
+MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 STARTS_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-WITHOUT_SEGMENT = {0x01, 0xD8, END_OF_IMAGE}
+WITHOUT_SEGMENT = {0xD8, END_OF_IMAGE}
 
 # A JPEG of several scans (a progressive one) is decoded anew for each of them, and all its numbers are
 # kept: up to 6 bytes a pixel, however small it is wanted. There are some 10 scans in a photograph.

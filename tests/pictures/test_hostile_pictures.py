@@ -10,7 +10,7 @@ import pytest
 from nnstyle import InputError
 from nnstyle.errors import NoMemoryToReadError
 from nnstyle.notes import heard_by
-from nnstyle.pictures import load_image
+from nnstyle.pictures import jpeg, load_image
 from nnstyle.pictures.decode import FileWithin
 from tests.campaigns import hostile_pictures as hostile
 
@@ -51,6 +51,37 @@ def test_a_jpeg_of_thousands_of_scans_is_refused(tmp_path):
     path = written(tmp_path / "x.jpg", hostile.jpeg_with_many_scans(1_000, 11_000))
     with pytest.raises(InputError, match="stored in 110.. scans"):
         load_image(path)
+
+
+def test_one_of_thousands_of_scans_that_is_not_progressive_is_refused(tmp_path):
+    data = hostile.one_colour("JPEG", 1_000, "RGB")
+    start = data.rindex(b"\xff\xda")
+    scan_of_one_channel = bytes.fromhex("ffda 0008 01 0100 003f00")
+    path = written(tmp_path / "x.jpg", data[:start] + scan_of_one_channel * 11_000 + data[start:])
+    with pytest.raises(InputError, match="stored in 110.. scans"):
+        load_image(path)
+
+
+def test_scans_cannot_be_hidden_in_what_the_decoder_passes_over(tmp_path):
+    """At a restart it looks for the next marker that it knows. Reserved ones have no length for it."""
+    data = hostile.one_colour("JPEG", 1_000, progressive=True, restart_marker_blocks=1)
+    start = data.rindex(b"\xff\xda")
+    header = data[start : start + 2 + int.from_bytes(data[start + 2 : start + 4])]
+    hidden = b"\xff\x02\xff\xff" + header * 11_000
+    path = written(tmp_path / "x.jpg", data[:start] + header + hidden + data[-2:])
+    with pytest.raises(InputError, match="stored in 110.. scans"):
+        load_image(path)
+
+
+def test_what_stands_behind_a_jpeg_or_in_its_header_is_no_scan_of_it(tmp_path, monkeypatch):
+    """Phones put a video behind the picture, and cameras a smaller picture before it."""
+    monkeypatch.setattr(jpeg, "MOST_SCANNED", 20 * hostile.SIDE**2)
+    other = hostile.jpeg_with_many_scans(hostile.SIDE, 100)
+    for options in ({}, {"progressive": True}):
+        picture = hostile.picture("JPEG", comment=other, **options)
+        assert load_image(written(tmp_path / "x.jpg", picture + other)).shape[:2] == (hostile.SIDE,) * 2
+    with pytest.raises(InputError, match="stored in 1.. scans"):
+        load_image(written(tmp_path / "x.jpg", other))
 
 
 def test_one_of_ordinary_scans_is_read(tmp_path):
