@@ -29,7 +29,7 @@ from .formats.torch_legacy import MAGIC, open_torch_legacy
 from .formats.torch_zip import open_torch_zip
 from .known import KNOWN, POCKET_PATHS
 from .recognition import tell
-from .trial import open_handed_over, try_to_read
+from .trial import try_to_read
 from .weights import Layer, Weights
 
 # VGG has 512 at most. A file that claims many more is damaged, or made to fill the memory.
@@ -140,8 +140,11 @@ def open_weights(path: Path, is_known: bool = False) -> Iterator[Contents]:
     try:
         open_file = format_of(path)
         is_doubtful = open_file in USE_HDF5 and not is_known and path not in POCKET_PATHS
-        handed_over = try_to_read(path) if is_doubtful else None
-        with open_handed_over(handed_over) if handed_over else open_file(path) as contents:
+        contents = try_to_read(path) if is_doubtful else None
+        if contents:
+            yield contents
+            return
+        with open_file(path) as contents:
             yield contents
     except InputError as error:
         raise InputError(f"{path}: {clear(error)}") from None
