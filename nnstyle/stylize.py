@@ -215,15 +215,10 @@ def engine_for(
     """
     device = devices.find(device)
     with device.failures():
-        check_memory(job, device, low_memory is None or low_memory)
+        check_memory(job, device, low_memory is None or low_memory, threads)
         if low_memory is None:
-            low_memory = device.is_memory_short(job.weights, *largest_size(job))
+            low_memory = device.is_memory_short(bytes_needed(job, device, False, job.settings.size), threads)
     return Engine(device, threads, low_memory)
-
-
-def largest_size(job: Job) -> tuple[int, int]:
-    """Height and width of the largest picture that goes through the network, px."""
-    return max(canvas_sizes(job, job.settings.size), key=math.prod)
 
 
 def canvas_sizes(job: Job, size: int) -> list[tuple[int, int]]:
@@ -247,12 +242,12 @@ def bytes_needed(job: Job, device: Device, low_memory: bool, size: int) -> float
     return max([painting, *(needed(*other, optimizer=None) for other in others)])
 
 
-def check_memory(job: Job, device: Device, low_memory: bool) -> None:
+def check_memory(job: Job, device: Device, low_memory: bool, threads: int | None = None) -> None:
     """Raise InputError if the job needs more memory than is free, with the largest size that does not.
 
     Swap counts as free: it makes a run slow, but does not end it.
     """
-    free, size = device.available(swap=True), job.settings.size
+    free, size = device.available(swap=True, threads=threads), job.settings.size
     needed = partial(bytes_needed, job, device, low_memory)
     if needed(size) <= free:
         return

@@ -313,12 +313,13 @@ def test_settings_of_another_kind_are_refused(no_weights):
 def test_memory_is_counted_for_the_largest_picture(monkeypatch):
     asked = []
 
-    def is_memory_short(weights, *size):
-        asked.append(size)
+    def is_memory_short(needed, threads):
+        asked.append(needed)
         return False
 
     monkeypatch.setattr(devices.CPU, "is_memory_short", is_memory_short, raising=False)
     wide = noise(60, 320)
-    job = prepare(wide, noise(320, 320, seed=1), tiny_weights(), size=320)
+    job = prepare(wide, noise(1100, 1100, seed=1), tiny_weights(), size=320, style_scale=3)
     engine_for(job)
-    assert asked == [(384, 384)]  # with a border of 32 px on every side
+    # With a border of 32 px on every side. The style image only goes through the network.
+    assert asked == [devices.CPU.bytes_needed(job.weights, 1024, 1024, optimizer=None)]

@@ -56,8 +56,8 @@ class Cpu(Device):
         """A processor has no failures of its own."""
         yield
 
-    def available(self, swap: bool = False) -> float:
-        return available(swap)
+    def available(self, swap: bool = False, threads: int | None = None) -> float:
+        return available(swap, self.threads(threads))
 
     def bytes_needed(
         self,
@@ -75,9 +75,9 @@ class Cpu(Device):
             return painting + pixels * 16 * filters(weights) + kernels + 7.5e7
         return painting + pixels * 20 * filters(weights) + 8 * kernels + 1e8
 
-    def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
-        """Whether less than `bytes_needed` is free: then a note says so."""
-        if self.bytes_needed(weights, height, width) <= self.available():
+    def is_memory_short(self, needed: float, threads: int | None = None) -> bool:
+        """Whether fewer bytes are free than needed: then a note says so."""
+        if needed <= self.available(threads=threads):
             return False
         note("little memory is free: working with less of it, which takes longer")
         return True

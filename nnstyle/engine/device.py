@@ -84,8 +84,15 @@ class Device:
                 raise GpuError(f"{self.title} failed: {reason}") from error
             raise
 
-    def available(self, swap: bool = False) -> float:
-        """Bytes of memory that are free there; with `swap`, also what a disk takes in its place."""
+    def available(self, swap: bool = False, threads: int | None = None) -> float:
+        """Bytes of memory that are free there for an engine; with `swap`, also what a disk takes in its place.
+
+        Parameters
+        ----------
+        swap : bool
+        threads : int, optional
+            As for `nnstyle.Engine`.
+        """
         raise NotImplementedError
 
     def bytes_needed(
@@ -111,8 +118,8 @@ class Device:
         """
         raise NotImplementedError
 
-    def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
-        """Whether to work with less memory, because less than `bytes_needed` is free; then a note says so."""
+    def is_memory_short(self, needed: float, threads: int | None = None) -> bool:
+        """Whether to work with less memory, because fewer bytes are free than needed; then a note says so."""
         raise NotImplementedError
 
 

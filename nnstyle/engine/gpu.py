@@ -91,7 +91,7 @@ class Gpu(Device):
         plain = x.shape[-1] < self.winograd_channels
         return (im2row_conv if plain else winograd_conv_whole)(x, kernel, engine, bias, gradient)
 
-    def available(self, swap: bool = False) -> float:
+    def available(self, swap: bool = False, threads: int | None = None) -> float:
         pool = self.library.get_default_memory_pool()
         return self.current.mem_info[0] + pool.free_bytes()
 
@@ -111,7 +111,7 @@ class Gpu(Device):
         painting = pixels * 4 * 3 * 28 if optimizer in ("", "lbfgs-nnstyle") else 0
         return painting + pixels * 20 * filters(weights) + tiles + 8 * kernel_bytes(weights) + 3e8
 
-    def is_memory_short(self, weights: Mapping, height: int, width: int) -> bool:
+    def is_memory_short(self, needed: float, threads: int | None = None) -> bool:
         """False: feature maps need so much that saving elsewhere would not help."""
         return False
 

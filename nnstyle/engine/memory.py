@@ -10,8 +10,6 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-from .threads import available_cores
-
 # Address space that each thread takes and hardly uses: its stack, and OpenBLAS's buffer for its factors.
 BYTES_OF_A_THREAD = 4e7
 # What malloc reserves for the first thread, and the buffer of SciPy's own OpenBLAS. Where that
@@ -39,19 +37,21 @@ VERSION_1: Names = {
 }
 
 
-def available(swap: bool = False, root: str | os.PathLike = "/") -> float:
+def available(swap: bool = False, threads: int = 1, root: str | os.PathLike = "/") -> float:
     """Bytes of memory that this process may still use, as far as the system tells.
 
     Parameters
     ----------
     swap : bool
         Count what can be swapped out to a disk as well: slow, but no failure.
+    threads : int
+        How many will compute: room for their stacks is left.
     root : path
         The folder of the system's files, for tests.
     """
     top = Path(root)
     swap_room = kilobytes(top / "proc/meminfo").get("SwapFree", 0.0) if swap else 0.0
-    limits = [of_machine(top, swap), of_process(top)]
+    limits = [of_machine(top, swap), of_process(top, threads)]
     limits += [of_group(group, names, swap_room) for group, names in groups(top)]
     return max(0.0, min(limits))
 
@@ -69,12 +69,12 @@ def of_machine(root: Path, swap: bool) -> float:
         return math.inf
 
 
-def of_process(root: Path) -> float:
-    """Bytes that the limits of this process leave: ``ulimit -v`` and ``ulimit -d``."""
+def of_process(root: Path, threads: int) -> float:
+    """Bytes that the limits of this process, ``ulimit -v`` and ``ulimit -d``, leave beside so many threads."""
     used = kilobytes(root / "proc/self/status")
     if resource is None or "VmSize" not in used:  # macOS has such limits, too, but does not keep them
         return math.inf
-    reserved = available_cores() * BYTES_OF_A_THREAD + BYTES_OF_MALLOC
+    reserved = threads * BYTES_OF_A_THREAD + BYTES_OF_MALLOC
     room = math.inf
     for limit, usage in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
         most = resource.getrlimit(limit)[0]
@@ -92,7 +92,8 @@ def groups(root: Path) -> Iterator[tuple[Path, Names]]:
     by_controller = {name: path for names, path in paths.items() for name in names.split(",")}
     for line in lines_of(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
-        (mounted, folder), (kind, *_, options) = before.split()[3:5], after.split()
+        mounted, folder = before.split()[3:5]
+        kind, *_, options = after.split()
         if kind == "cgroup2" and "" in by_controller:
             path, names = by_controller[""], VERSION_2
         elif kind == "cgroup" and "memory" in options.split(",") and "memory" in by_controller:

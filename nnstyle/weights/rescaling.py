@@ -105,7 +105,8 @@ def own_engine(weights: Weights) -> "Engine":
     from ..engine import Engine, devices
 
     device = devices.find("cpu")
-    return Engine(device, low_memory=device.is_memory_short(weights, LARGEST, LARGEST))
+    needed = device.bytes_needed(weights, LARGEST, LARGEST, optimizer=None)
+    return Engine(device, low_memory=device.is_memory_short(needed))
 
 
 def mean_activations(network: Network, weights: Weights, pictures: Iterable[Source]) -> dict[str, np.ndarray]:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from nnstyle import Engine, InputError, prepare, run
-from nnstyle.engine import devices, memory
+from nnstyle.engine import cpu, devices, memory
 from nnstyle.engine.cpu import Cpu
 from nnstyle.stylize import bytes_needed, engine_for
+from nnstyle.weights import rescaling
 from tests.support.tiny import tiny_weights
 
 MILLION = 1_000_000
@@ -116,11 +117,11 @@ def test_in_version_1_swap_is_counted_with_memory(system):
 @pytest.mark.parametrize("limit, used", [(0, 400), (1, 100)])  # ulimit -v, ulimit -d
 def test_limits_of_the_process_count_from_what_it_has(system, monkeypatch, limit, used):
     root = system(self_status="VmSize:\t400000 kB\nVmRSS:\t90000 kB\nVmData:\t100000 kB\nThreads:\t1\n")
-    monkeypatch.setattr(memory, "available_cores", lambda: 2)
     most = 1000 * MILLION
     monkeypatch.setattr(memory.resource, "getrlimit", lambda which: (most if which == limit else -1, -1))
-    reserved = 2 * memory.BYTES_OF_A_THREAD + memory.BYTES_OF_MALLOC
-    assert memory.available(root=root) == most - used * 1_024_000 - reserved
+    for threads in (1, 2):
+        reserved = threads * memory.BYTES_OF_A_THREAD + memory.BYTES_OF_MALLOC
+        assert memory.available(threads=threads, root=root) == most - used * 1_024_000 - reserved
     most = 200 * MILLION
     assert memory.available(root=root) == 0
 
@@ -137,7 +138,9 @@ def free(monkeypatch):
 
     def patch(without, with_swap=None):
         total = without if with_swap is None else with_swap
-        monkeypatch.setattr(Cpu, "available", lambda self, swap=False: total if swap else without)
+        monkeypatch.setattr(
+            Cpu, "available", lambda self, swap=False, threads=None: total if swap else without
+        )
 
     return patch
 
@@ -185,6 +188,40 @@ def test_swap_is_enough(job, free):
     free(low / 2, low)
     with pytest.warns(UserWarning, match="little memory is free"):
         assert engine_for(job).low_memory
+
+
+def test_the_optimizer_of_the_job_decides_whether_memory_is_short(free):
+    """Our own L-BFGS has its vectors in float32, SciPy's in float64."""
+    picture = np.zeros((64, 96), np.uint8)
+    jobs = [
+        prepare(picture, picture, tiny_weights(), size=1024, rescale=False, optimizer=name)
+        for name in ("lbfgs", "lbfgs-nnstyle")
+    ]
+    scipys, ours = (bytes_needed(job, devices.CPU, False, 1024) for job in jobs)
+    free((scipys + ours) / 2, with_swap=scipys)
+    assert not engine_for(jobs[1]).low_memory
+    with pytest.warns(UserWarning, match="little memory is free"):
+        assert engine_for(jobs[0]).low_memory
+
+
+def test_rescaling_needs_no_memory_for_an_optimizer(free):
+    weights = tiny_weights()
+    with_optimizer, without = (
+        devices.CPU.bytes_needed(weights, rescaling.LARGEST, rescaling.LARGEST, optimizer=name)
+        for name in ("", None)
+    )
+    free((with_optimizer + without) / 2)
+    assert not rescaling.own_engine(weights).low_memory
+
+
+@pytest.mark.parametrize("threads", [1, 3, None])
+def test_memory_is_left_for_the_threads_that_will_be_started(job, monkeypatch, threads):
+    """And not for one on each of 64 cores."""
+    monkeypatch.setattr(cpu, "available_cores", lambda: 64)
+    left = []
+    monkeypatch.setattr(cpu, "available", lambda swap, threads: left.append(threads) or math.inf)
+    engine = engine_for(job, threads=threads)
+    assert set(left) == {engine.threads} == {threads or 64}
 
 
 def test_an_engine_of_ones_own_is_not_asked(free):

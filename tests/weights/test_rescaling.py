@@ -238,7 +238,7 @@ def test_by_itself_it_asks_whether_memory_is_short(monkeypatch, free):
             kinds.append(self)
 
     monkeypatch.setattr("nnstyle.engine.Engine", Watched)
-    monkeypatch.setattr("nnstyle.engine.cpu.available", lambda swap=False: free)
+    monkeypatch.setattr("nnstyle.engine.cpu.available", lambda swap, threads: free)
     notes = []
     with heard_by(notes.append):
         rescaled = rescale(weights, PICTURES[:1])
