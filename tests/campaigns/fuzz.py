@@ -4,7 +4,7 @@
 files and pictures, random command lines, and random arguments of ``nnstyle.stylize``. On the command line
 there must be status 0, or status 2 and exactly one line on standard error; in Python, a picture, an
 InputError or a NotFiniteError. Anything else is a finding: a traceback, a crash, a hang, an input that was
-replaced, or more memory than a small picture can need.
+replaced, or more memory or time than a small picture can need (``MOST_RISE`` and ``MOST_WORK`` in worker.py).
 """
 
 import argparse
@@ -22,8 +22,10 @@ from .random_input import random_call, random_command
 from .worker import FOUND, Worker
 
 KINDS = "weights", "pictures", "commands", "settings"
-MOST_SECONDS = 200  # that a case may take: less than one, but for HDF5 that hangs, which is given up after 20
-MOST_MEMORY = 4 << 30  # bytes of address space: the libraries alone take half of it
+MOST_SECONDS = 200  # after which a case is given up, on a busy machine as well
+MOST_MEMORY = (
+    4 << 30
+)  # bytes of address space, beyond which nothing is given: the libraries alone take half of it
 
 
 @dataclass

@@ -1,12 +1,16 @@
 """The campaigns in short, and that they would find something."""
 
 import io
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import nnstyle
+from nnstyle.benchmark.peak import peak_so_far
 from nnstyle.pictures.saving import save_image
 from tests.support.pictures import noise
 
@@ -93,6 +97,48 @@ def test_an_error_of_another_kind_is_found(monkeypatch, tmp_path):
     monkeypatch.setattr(worker, "stylize", fail)
     answer = worker.answer(("settings", [1, 2]), None)
     assert answer.outcome == worker.FOUND and "not what is named" in answer.text
+
+
+def take_nothing():
+    pass
+
+
+def take_memory():
+    np.ones(80_000_000, np.uint8)
+
+
+def let_another_take_memory():
+    size = 80_000_000 + max(peak_so_far(), worker.peak_of_children())
+    subprocess.run([sys.executable, "-c", f"b'x' * {size}"], check=True)
+
+
+def take_time():
+    end = worker.processor_seconds() + 0.1
+    while worker.processor_seconds() < end:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("program", "most_seconds", "words"),
+    [
+        (take_nothing, 10, None),
+        (take_memory, 10, r"it took \d+ MB"),
+        pytest.param(let_another_take_memory, 10, r"it took \d+ MB", marks=pytest.mark.slow),
+        (take_time, 0.05, r"it took \d+ s of processor time"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_takes_far_too_much_is_found(monkeypatch, program, most_seconds, words):
+    def try_command(words, errors):
+        program()
+        return worker.Answer(worker.DONE)
+
+    monkeypatch.setattr(worker, "try_command", try_command)
+    monkeypatch.setattr(worker, "MOST_RISE", 50_000_000)
+    monkeypatch.setattr(worker, "MOST_WORK", {"commands": most_seconds})
+    answer = worker.answer(("commands", []), None)
+    assert answer.outcome == (worker.FOUND if words else worker.DONE)
+    assert re.fullmatch(words or "", answer.text.strip())
 
 
 @pytest.mark.slow

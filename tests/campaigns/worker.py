@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,11 @@ OF_LIBTIFF = r"\w*(Decode\w*|TIFF\w*|JPEGLib|Fax\w*|LZW\w*|ZIP\w*|PackBits\w*|te
 HARMLESS = re.compile(rf"nnstyle: note: .*|iteration \d+ of \d+: .*|{OF_LIBTIFF}")
 DONE, REFUSED, FOUND = "done", "refused", "found"
 
+# What a case may take: bytes beside what the process has at its beginning, and seconds of processor time.
+# The largest picture that is read in any case takes some 400 MB. HDF5 that hangs is given up after 20 s.
+MOST_RISE = 700_000_000
+MOST_WORK = {"weights": 40, "pictures": 60, "commands": 30, "settings": 30}
+
 
 @dataclass
 class Answer:
@@ -40,7 +45,7 @@ class Answer:
         The line, or all that is known of what is wrong.
     seconds : float
     peak : int
-        Most memory that the process had during the case, bytes.
+        Most memory that the process, or another that it started, had during the case, bytes.
     """
 
     outcome: str
@@ -77,11 +82,14 @@ class Worker:
             if not self.connection.poll(limit):
                 self.stop()
                 return Answer(FOUND, f"no end after {limit} s", limit)
-            return self.connection.recv()
+            answer = self.connection.recv()
         except (EOFError, ConnectionError):
             self.process.join()
             status, self.process = self.process.exitcode, None
             return Answer(FOUND, f"the process died, exit status {status}", time.monotonic() - begin)
+        if answer.outcome == FOUND:
+            self.stop()  # the next case is not to be measured beside what this one has left behind
+        return answer
 
     def restart(self):
         """Begin with a new process."""
@@ -133,14 +141,37 @@ def serve(connection, folder, most_memory):
 def answer(case, errors):
     """Try a case and measure it."""
     reset_peak()
-    begin = time.monotonic()
+    memory, peak_of_others = peak_so_far(), peak_of_children()
+    begin, work = time.monotonic(), processor_seconds()
     try:
         found = try_case(*case, errors)
     except BaseException:  # noqa: BLE001  # whatever comes here must not have come
         found = Answer(FOUND, traceback.format_exc())
-    found.seconds = time.monotonic() - begin
+    found.seconds, work = time.monotonic() - begin, processor_seconds() - work
     found.peak = peak_so_far()
-    return found
+    if peak_of_children() > peak_of_others:
+        found.peak = max(found.peak, peak_of_children())
+    return judged(found, found.peak - memory, work, MOST_WORK[case[0]])
+
+
+def judged(answer, rise, work, most_work):
+    """The answer, or `FOUND` if the case took far too much memory (bytes) or processor time (seconds)."""
+    if answer.outcome != FOUND and rise > MOST_RISE:
+        return replace(answer, outcome=FOUND, text=f"{answer.text}\nit took {rise / 1e6:.0f} MB")
+    if answer.outcome != FOUND and work > most_work:
+        return replace(answer, outcome=FOUND, text=f"{answer.text}\nit took {work:.0f} s of processor time")
+    return answer
+
+
+def processor_seconds():
+    """Of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def peak_of_children():
+    """The most memory that a process had that this one started, or this one when it did, bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def try_case(kind, content, errors):
