@@ -1,7 +1,7 @@
 """Give the program what nobody should: it succeeds, or says in one clear line what is wrong.
 
 ``python -m tests.campaigns.fuzz`` tries, in turn and until its time is over, damaged and hostile weights
-files and pictures, random command lines, and random arguments of ``nnstyle.stylize``. On the command line
+files, pictures and checkpoints, random command lines, and random arguments of ``nnstyle.stylize``. On the command line
 there must be status 0, or status 2 and exactly one line on standard error; in Python, a picture, an
 InputError or a NotFiniteError. Anything else is a finding: a traceback, a crash, a hang, an input that was
 replaced, or more memory or time than a small picture can need (``MOST_RISE`` and ``MOST_WORK`` in worker.py).
@@ -21,7 +21,8 @@ from .findings import Findings, one_line
 from .random_input import random_call, random_command
 from .worker import FOUND, Worker
 
-KINDS = "weights", "pictures", "commands", "settings"
+KINDS = "weights", "pictures", "checkpoints", "commands", "settings"
+FILES = "weights", "pictures", "checkpoints"  # of which each has a module that makes them
 MOST_SECONDS = 200  # after which a case is given up, on a busy machine as well
 MOST_MEMORY = (
     4 << 30
@@ -46,7 +47,7 @@ class Figures:
 def cases(kind, seed):
     """Cases of a kind, without end: (name for the table, what the worker needs)."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
-    if kind in ("weights", "pictures"):
+    if kind in FILES:
         module = importlib.import_module(f"tests.campaigns.hostile_{kind}")
         for name, data in module.mutants(rng):
             yield f"{kind}: {name}", (name, bytes(data))
@@ -79,7 +80,7 @@ def run(kinds, seed, minutes, findings):
 def keep(findings, name, kind, content, answer):
     """Keep a finding, with all that is needed to see it again."""
     last_line = answer.text.strip().splitlines()[-1]
-    if kind in ("weights", "pictures"):
+    if kind in FILES:
         file_name, data = content
         findings.add(name, f"{last_line}\n{answer.text}", {file_name: data})
         return

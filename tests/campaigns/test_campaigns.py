@@ -1,9 +1,13 @@
 """The campaigns in short, and that they would find something."""
 
+import contextlib
 import io
+import itertools
 import re
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,17 +15,22 @@ from PIL import Image
 
 import nnstyle
 from nnstyle.benchmark.peak import peak_so_far
+from nnstyle.checkpoint import State
+from nnstyle.cli import main
 from nnstyle.pictures.saving import save_image
+from tests.support.command import make_pictures
 from tests.support.pictures import noise
+from tests.support.tiny import tiny_weights
 
-from . import fuzz, kills, long_life, worker
+from . import fuzz, hostile_checkpoints, kills, long_life, worker
 from .findings import Findings
 
 
 @pytest.mark.slow
 def test_killed_runs_leave_nothing_half(tmp_path):
-    # How much work is lost depends on how busy the machine is.
-    assert kills.main(["--count", "10", "--most-lost", "60", "--findings", str(tmp_path)]) == 0
+    # On a busy machine, a process may stand still between an iteration and its checkpoint.
+    short = ["--count", "10", "--most-lost", str(4 * kills.INTERVAL)]
+    assert kills.main([*short, "--findings", str(tmp_path)]) == 0
 
 
 @pytest.mark.slow
@@ -57,6 +66,128 @@ def test_half_a_picture_is_not_whole(tmp_path, ending):
     plain = io.BytesIO()
     Image.fromarray(noise(40, 40)).save(plain, Image.registered_extensions()[ending])
     assert not kills.is_whole(plain.getvalue())  # no settings inside
+
+
+@pytest.mark.slow
+def test_the_whole_checkpoint_is_resumed_and_the_others_are_changed(tmp_path, monkeypatch, capsys):
+    """Otherwise all would be refused for what they have in common."""
+    monkeypatch.chdir(tmp_path)
+    make_pictures(tmp_path)
+    mutants = hostile_checkpoints.mutants(np.random.default_rng(0))
+    name, whole = next(mutants)
+    (tmp_path / name).write_bytes(whole)
+    assert main(hostile_checkpoints.ARGUMENTS) == 0
+    assert "going on after iteration 2 of 4" in capsys.readouterr().err
+    assert len({data for _, data in itertools.islice(mutants, 100)} - {whole}) > 90
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    """A campaign of killed runs in the middle of a story, after whose kill all is as it should be."""
+    (tmp_path / "work").mkdir()
+    campaign = kills.Campaign(tmp_path / "work", None, Findings(tmp_path / "found"), most_lost=1)
+    campaign.story = kills.Story(".png", "some bytes", with_checkpoints=True, resumed=True, kills=1)
+    campaign.moment = kills.MOMENTS[0]
+    campaign.place = tmp_path / "place"
+    campaign.place.mkdir()
+    campaign.output = campaign.place / "out.png"
+    save_image(noise(40, 40), tmp_path / "whole.png", {"iterations": 30})
+    campaign.reference, campaign.earlier = (tmp_path / "whole.png").read_bytes(), b"some bytes"
+    campaign.output.write_bytes(campaign.earlier)
+    write_checkpoint(campaign)
+    campaign.begin = time.time()
+    campaign.reader = SimpleNamespace(lines=[], reports=lambda: [(campaign.begin, 1)])
+    return campaign
+
+
+def write_checkpoint(campaign):
+    picture = noise(32, 32)
+    job = nnstyle.prepare(picture, picture, tiny_weights(), size=32, border=0, iterations=2)
+    state = State(job.digest, 0, np.zeros((32, 32, 3), np.float32), [])
+    nnstyle.save_checkpoint(campaign.place / "out.png.nnstyle", job, state)
+
+
+def write_whole(campaign):
+    campaign.output.write_bytes(campaign.reference)
+
+
+def write_half(campaign):
+    campaign.output.write_bytes(campaign.reference[: len(campaign.reference) // 2])
+
+
+def write_another(campaign):
+    save_image(noise(40, 40, seed=1), campaign.output, {"iterations": 30})
+
+
+def remove_output(campaign):
+    campaign.output.unlink()
+
+
+def damage_checkpoint(campaign):
+    path = campaign.place / "out.png.nnstyle"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def ask_for_no_checkpoint(campaign):
+    campaign.story.with_checkpoints = False
+
+
+def report_late(campaign):
+    """Iterations that came long after the checkpoint."""
+    last = campaign.begin + 1.5
+    campaign.reader.reports = lambda: [(campaign.begin, 1), (last, 9)]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (write_whole, None),
+        (write_half, "the output is damaged"),
+        (write_another, "the output is damaged"),
+        (remove_output, "the output is damaged"),
+        (damage_checkpoint, "the checkpoint is damaged"),
+        (ask_for_no_checkpoint, "a checkpoint that was not asked for"),
+        (report_late, "too much work was lost: 1.5"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_a_kill_may_not_leave_is_found(campaign, capsys, damage, words):
+    campaign.look()
+    assert campaign.findings.count == 0
+    damage(campaign)
+    campaign.look()
+    assert campaign.findings.count == (words is not None)
+    assert f"FOUND: {words or ''}" in capsys.readouterr().out or words is None
+
+
+def leave_a_file(campaign):
+    write_whole(campaign)
+    (campaign.place / ".nnstyle-x.part").touch()
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "words"),
+    [
+        (write_whole, 0, None),
+        (write_whole, 1, "a later run fails"),
+        (write_half, 0, "a later run makes another picture"),
+        (write_another, 0, "a later run makes another picture"),
+        (remove_output, 0, "a later run makes another picture"),
+        (leave_a_file, 0, "files are left lying: .nnstyle-x.part"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_a_later_run_may_not_do_is_found(campaign, capsys, monkeypatch, work, status, words):
+    @contextlib.contextmanager
+    def start(place, *arguments, **how):
+        (campaign.place / "out.png.nnstyle").unlink()
+        work(campaign)
+        yield SimpleNamespace(stderr=["iteration 1 of 2\n"], wait=lambda seconds: status)
+
+    monkeypatch.setattr(kills, "start", start)
+    campaign.run_to_the_end()
+    assert campaign.findings.count == (words is not None)
+    assert f"FOUND: {words or ''}" in capsys.readouterr().out or words is None
 
 
 def two_lines(words):

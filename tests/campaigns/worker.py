@@ -19,6 +19,7 @@ from nnstyle.cli import NO_MEMORY, main
 from nnstyle.notes import heard_by
 from tests.support.command import files, make_pictures
 
+from . import hostile_checkpoints
 from .random_input import SMALL, make_surroundings, random_call
 
 # What a run may say on standard error beside its one line.
@@ -30,7 +31,7 @@ DONE, REFUSED, FOUND = "done", "refused", "found"
 # What a case may take: bytes beside what the process has at its beginning, and seconds of processor time.
 # The largest picture that is read in any case takes some 400 MB. HDF5 that hangs is given up after 20 s.
 MOST_RISE = 700_000_000
-MOST_WORK = {"weights": 40, "pictures": 60, "commands": 30, "settings": 30}
+MOST_WORK = {"weights": 40, "pictures": 60, "checkpoints": 30, "commands": 30, "settings": 30}
 
 
 @dataclass
@@ -185,6 +186,10 @@ def try_case(kind, content, errors):
         Path(name).write_bytes(data)
         pictures = [name, "style.png"] if len(data) % 2 else ["content.png", name]
         return try_command([*pictures, *SMALL, "-o", "out.png"], errors)
+    if kind == "checkpoints":
+        name, data = content
+        Path(name).write_bytes(data)
+        return try_command(hostile_checkpoints.ARGUMENTS, errors)
     if kind == "commands":
         return try_command(content, errors)
     return try_call(random_call(np.random.default_rng(content)))

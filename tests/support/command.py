@@ -37,10 +37,10 @@ def run(folder, *arguments, **environment):
     )
 
 
-def start(folder, *arguments, stderr=subprocess.PIPE):
+def start(folder, *arguments, stderr=subprocess.PIPE, program=("-m", "nnstyle")):
     """Start in a folder, to be watched and interrupted."""
     return subprocess.Popen(
-        command(arguments),
+        command(arguments, program),
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -56,9 +56,9 @@ def take_signals():
         signal.signal(number, signal.SIG_DFL)
 
 
-def command(arguments):
+def command(arguments, program=("-m", "nnstyle")):
     """The words of a command line."""
-    return [sys.executable, "-m", "nnstyle", *map(str, arguments)]
+    return [sys.executable, *program, *map(str, arguments)]
 
 
 def files(folder):
