@@ -3,7 +3,7 @@
 The field numbers are those of src/caffe/proto/caffe.proto in github.com/BVLC/caffe.
 
 This reader is our own because no light library reads the format: it would take Caffe, or its schema
-compiled for the protobuf package. It executes nothing, and was tried with some 37,000 damaged files.
+compiled for the protobuf package. It executes nothing.
 """
 
 import contextlib

@@ -196,41 +196,68 @@ def stored_dataset(path: str, dataset: h5py.Dataset) -> StoredArray:
             raise InputError(
                 f"{group} should hold one kernel and one bias, floating-point arrays, and {name} is {dataset.dtype}"
             )
-        in_memory = dataset.dtype.itemsize * prod(dataset.chunks or dataset.shape)
-        in_memory = max(in_memory, dataset.nbytes)
-        check_claim(path, in_memory, dataset.id.get_storage_size())
-        check_chunks(path, dataset)
+        # The library reads whole chunks, and one may be larger than the array.
+        largest = max(dataset.nbytes, chunk_bytes(dataset))
+        check_claim(path, largest, dataset.id.get_storage_size())
+        check_filters(path, dataset)
+        if dataset.chunks:
+            check_chunks(path, dataset)
         return dataset[()]
 
     return StoredArray(dataset.shape or (), read)
 
 
-def check_chunks(path: str, dataset: h5py.Dataset) -> None:
-    """Raise InputError if a compressed chunk holds more than it should: the library would inflate all of it."""
+def chunk_bytes(dataset: h5py.Dataset) -> int:
+    """Bytes of one chunk in memory; 0 where the numbers lie in one piece."""
+    return dataset.dtype.itemsize * prod(dataset.chunks) if dataset.chunks else 0
+
+
+def filters_of(dataset: h5py.Dataset) -> list[int]:
+    """The filters that each chunk went through when it was written, in their order."""
     how = dataset.id.get_create_plist()
-    filters = [how.get_filter(number)[0] for number in range(how.get_nfilters())]
-    orders = [FILTER_ORDER.get(name, -1) for name in filters]
-    if -1 in orders or orders != sorted(set(orders)):
+    return [how.get_filter(number)[0] for number in range(how.get_nfilters())]
+
+
+def check_filters(path: str, dataset: h5py.Dataset) -> None:
+    """Raise InputError unless the numbers went through known filters only, each once and in the usual order."""
+    filters = filters_of(dataset)
+    places = [FILTER_ORDER.get(name, -1) for name in filters]
+    if -1 in places or places != sorted(set(places)):
         raise InputError(f"{path} is compressed in a way that is not read here: gzip is")
-    if not dataset.chunks:
-        return
+    if LZF in filters and chunk_bytes(dataset) + CHECKSUM_SIZE > LARGEST_LZF:
+        raise InputError(f"{path} is compressed with lzf in larger chunks than are read here: gzip is read")
+
+
+def check_chunks(path: str, dataset: h5py.Dataset) -> None:
+    """Raise InputError if there are very many chunks, or one holds more than it should: all would be inflated."""
     steps = [range(0, length, step) for length, step in zip(dataset.shape, dataset.chunks, strict=True)]
     if prod(map(len, steps)) > MOST_CHUNKS:
         raise InputError(f"{path} is in far more pieces than are read here")
+    filters = filters_of(dataset)
     if not filters:
         return
-    most = dataset.dtype.itemsize * prod(dataset.chunks) + CHECKSUM_SIZE
-    if LZF in filters and most > LARGEST_LZF:
-        raise InputError(f"{path} is compressed with lzf in larger chunks than are read here: gzip is read")
-    too_much = InputError(f"{path} is damaged: a compressed part of it holds more than it should")
+    most = chunk_bytes(dataset) + CHECKSUM_SIZE
     for corner in itertools.product(*steps):
-        chunk = dataset.id.get_chunk_info_by_coord(corner)
-        if chunk.size > 2 * most + 100:  # noise grows a little
-            raise too_much
-        if DEFLATE in filters and chunk.size and not chunk.filter_mask >> filters.index(DEFLATE) & 1:
-            inflated = zlib.decompressobj().decompress(dataset.id.read_direct_chunk(corner)[1], most + 1)
-            if len(inflated) > most:
-                raise too_much
+        stored = dataset.id.get_chunk_info_by_coord(corner)
+        is_too_large = stored.size > 2 * most + 100  # noise grows a little
+        if not is_too_large and stored.size and is_deflated(filters, stored.filter_mask):
+            _, data = dataset.id.read_direct_chunk(corner)
+            is_too_large = len(zlib.decompressobj().decompress(data, most + 1)) > most
+        if is_too_large:
+            raise InputError(f"{path} is damaged: a compressed part of it holds more than it should")
+
+
+def is_deflated(filters: list[int], skipped: int) -> bool:
+    """Whether a chunk is compressed with gzip's method.
+
+    Parameters
+    ----------
+    filters : list of int
+        Of the dataset.
+    skipped : int
+        Its bits tell which of them this chunk did not go through.
+    """
+    return DEFLATE in filters and not skipped & 1 << filters.index(DEFLATE)
 
 
 def write_hdf5(path: str | os.PathLike, weights: "Weights", dtype: type = np.float32) -> None:

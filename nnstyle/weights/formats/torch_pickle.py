@@ -5,7 +5,6 @@ only some names (``pickle.Unpickler.find_class``) stops that, but neither a memo
 fill gigabytes from nine bytes, nor a key of nested tuples whose hash takes for ever. So this machine
 is our own. It knows the instructions that PyTorch writes, calls nothing that a file names, sets no
 attribute, and makes nothing but numbers, texts, tuples, lists, dicts, `Name`, `Storage` and `Tensor`.
-It was tried with some 37,000 damaged files.
 
 The standard library's `pickletools` takes the bytes apart and documents each instruction. What
 PyTorch writes is in its ``torch/serialization.py`` (`persistent_id`) and ``torch/_utils.py``.
