@@ -4,6 +4,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import itertools
 import os
 import platform
 import secrets
@@ -22,6 +23,7 @@ except ImportError:  # not on Windows: there, what a killed run leaves is not cl
 
 PREFIX, SUFFIX = ".nnstyle-", ".part"  # of files that are being written
 LEFT_AFTER = 24 * 3600.0  # seconds without a change: no file takes so long to write
+UNFINISHED = "-unfinished"  # in the name of a picture
 LONGEST_NAME = 255  # bytes, in all usual file systems
 NO_LINKS = errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK
 
@@ -47,7 +49,9 @@ def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
-def write_beside(path: str | os.PathLike, data: bytes, mode: int | None = None) -> Path:
+def write_beside(
+    path: str | os.PathLike, data: bytes, mode: int | None = None, mark: str = UNFINISHED
+) -> Path:
     """Write a file without replacing any other: if `path` is taken, the file gets a similar name.
 
     However many processes do so at once, each gets a name of its own.
@@ -58,6 +62,8 @@ def write_beside(path: str | os.PathLike, data: bytes, mode: int | None = None) 
     data : bytes
     mode : int, optional
         The permissions of the file: by default those of the file that has taken `path`, or of any new file.
+    mark : str
+        What distinguishes a similar name: "" is a number alone.
 
     Returns
     -------
@@ -75,7 +81,7 @@ def write_beside(path: str | os.PathLike, data: bytes, mode: int | None = None) 
     with new_part(path.parent, is_private=mode is not None) as (part, file):
         file.write(data)
         complete(part, file, mode)
-        for name in names_near(path):
+        for name in names_near(path, mark):
             with contextlib.suppress(FileExistsError):
                 take_name(part, name)
                 sync_folder(path.parent)
@@ -270,14 +276,21 @@ def take_name(part: Path, name: Path) -> None:
         os.replace(part, name)
 
 
-def names_near(path: Path) -> Iterator[Path]:
-    """The name itself, then with ``-unfinished``, ``-unfinished-2`` and so on behind its stem."""
+def names_near(path: Path, mark: str = UNFINISHED) -> Iterator[Path]:
+    """The name itself, then with a mark, ``-2``, ``-3`` and so on behind its stem."""
     yield path
-    number = 1
-    while True:
-        ending = ("-unfinished" if number == 1 else f"-unfinished-{number}") + path.suffix
-        stem = path.stem
-        while len(os.fsencode(stem + ending)) > LONGEST_NAME:
-            stem = stem[:-1]
-        yield path.with_name(stem + ending)
-        number += 1
+    for number in itertools.count(1 if mark else 2):
+        yield with_mark(path, mark if number == 1 else f"{mark}-{number}")
+
+
+def with_mark(path: Path, mark: str) -> Path:
+    """A path with a few letters more behind its stem, which is cut where the name would be too long."""
+    ending = mark + path.suffix
+    return path.with_name(cut(path.stem, LONGEST_NAME - len(os.fsencode(ending))) + ending)
+
+
+def cut(text: str, most: int) -> str:
+    """The start of a text that takes at most so many bytes in a file's name."""
+    while len(os.fsencode(text)) > most:
+        text = text[:-1]
+    return text

@@ -9,12 +9,14 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..checkpoint import Record
 from ..engine import Engine, devices
 from ..errors import GpuError, InputError, NoMemoryToReadError, NotFiniteError
+from ..files import UNFINISHED, with_mark
 from ..job import Job, prepare
 from ..notes import heard_by, note
 from ..pictures import pictures_in
@@ -25,6 +27,7 @@ from ..stylize import Event, Result, engine_for, run
 from ..version import __version__
 from .arguments import SAMPLE_SETTINGS, make_parser
 from .checkpoints import Checkpoints
+from .output import SAMPLE, first_free, name_of
 from .process import run_as_process
 from .progress import Progress, say
 from .signals import Work, exit_status, signals_end_the_work
@@ -76,6 +79,7 @@ def main(argv: list[str] | None = None) -> int:
 def paint(arguments: argparse.Namespace, work: Work) -> int:
     """Check what can be checked beforehand, paint, and save the result, finished or not."""
     is_sample = use_samples(arguments)
+    name_output(arguments, is_sample)
     device = devices.find(arguments.device)
     Engine(device, arguments.threads)  # checks the threads before a download
     if device.name != "cpu":
@@ -124,6 +128,14 @@ def use_samples(arguments: argparse.Namespace) -> bool:
     elif not arguments.styles:
         raise InputError("give two pictures, CONTENT and STYLE (or none, for the sample)")
     return is_sample
+
+
+def name_output(arguments: argparse.Namespace, is_sample: bool) -> None:
+    """Fill in a name for the output if none is given, and keep as `counted_from` where its numbers begin."""
+    arguments.counted_from = None
+    if arguments.output is None:
+        name = SAMPLE if is_sample else name_of(arguments.content, arguments.styles)
+        arguments.counted_from, arguments.output = name, first_free(name)
 
 
 def usual_transparency(output: str, given: dict) -> str:
@@ -175,7 +187,11 @@ def finish(
 ) -> None:
     """Save the picture and say so."""
     made_with = describe(job, result.settings, device)
-    message, is_in_place = save(result.image, arguments.output, result.losses[-1:], made_with)
+    if arguments.counted_from:  # anew: in the meantime another run may have taken the number
+        path, how = arguments.counted_from, {"replace": False, "mark": ""}
+    else:
+        path, how = arguments.output, {}
+    message, is_in_place = save(result.image, path, result.losses[-1:], made_with, **how)
     if not is_in_place:  # there is a second try
         checkpoints.write_last()
         raise InputError(f"{message}{checkpoints.advice()}")
@@ -207,7 +223,10 @@ def give_up(
         if record.size < job.settings.size:
             why += f" at a scale of {record.size} px"
         made_with = describe(job, result.settings, device)
-        message, is_in_place = save(result.image, arguments.output, [record], made_with, replace=False)
+        path, mark = arguments.output, UNFINISHED
+        if arguments.counted_from:  # the name itself is for the finished picture
+            path, mark = with_mark(arguments.counted_from, UNFINISHED), ""
+        message, is_in_place = save(result.image, path, [record], made_with, replace=False, mark=mark)
         why += f"; the best picture so far is saved: {message}" if is_in_place else f"; {message}"
     elif checkpoints.latest:
         why += "; there is not enough memory to save the picture"
@@ -246,9 +265,14 @@ def describe(job: Job, settings: Settings, device: str) -> dict:
 
 
 def save(
-    image: np.ndarray, path: str | Path, last_record: list[Record], made_with: dict, replace: bool = True
+    image: np.ndarray, path: str | Path, last_record: list[Record], made_with: dict, **how: Any
 ) -> tuple[str, bool]:
     """Write the picture with everything that made it inside.
+
+    Parameters
+    ----------
+    **how
+        For `save_image`: whether and how an earlier file stays.
 
     Returns
     -------
@@ -264,7 +288,7 @@ def save(
         # Without the seconds: the same picture is the same file.
         losses = {"iteration": record.iteration, "size": record.size, "total": record.total} | record.losses
         made_with = made_with | {"losses": losses}
-    written, obstacle = try_to_write(image, path, made_with, replace)
+    written, obstacle = try_to_write(image, path, made_with, **how)
     if written:
         return f"{written}: {message}", True
     return f"{path} cannot be written ({obstacle}){write_elsewhere(image, path, made_with)}", False
@@ -289,9 +313,7 @@ def other_folders() -> list[Path]:
     return folders
 
 
-def try_to_write(
-    image: np.ndarray, path: str | Path, made_with: dict, replace: bool, private: bool = False
-) -> tuple[Path | None, str]:
+def try_to_write(image: np.ndarray, path: str | Path, made_with: dict, **how: Any) -> tuple[Path | None, str]:
     """Write the picture, in a simpler way if memory is short.
 
     Returns
@@ -303,10 +325,10 @@ def try_to_write(
     """
     try:
         try:
-            return save_image(image, path, made_with, replace=replace, private=private), ""
+            return save_image(image, path, made_with, **how), ""
         except MemoryError as error:
             free_memory(error)
-            return save_image(image, path, made_with, plain=True, replace=replace, private=private), ""
+            return save_image(image, path, made_with, plain=True, **how), ""
     except MemoryError:
         return None, "there is not enough memory"
     except OSError as error:

@@ -14,9 +14,10 @@ Paint a photograph in the style of a painting, as in "A Neural Algorithm of Arti
 (Gatys, Ecker and Bethge, 2015). Without CONTENT and STYLE, a sample photograph is painted in
 the style of a sample painting, small enough to be done within a minute."""
 EPILOG = """\
-The output file is written whole or not at all, and an existing one is replaced only by a
-finished picture. Ctrl-C, SIGTERM and SIGHUP save the best picture so far: as OUT or, where OUT
-exists, beside it as OUT-unfinished. Bad input ends with one line and exit status 2."""
+The output file is written whole or not at all. An existing OUT is replaced only by a finished
+picture, and without -o no file is replaced. Ctrl-C, SIGTERM and SIGHUP save the best picture so far:
+as OUT or, where OUT exists or is not given, as OUT-unfinished. Bad input ends with one line and exit
+status 2."""
 # The sample pictures' own defaults: done within a minute on two slow cores.
 SAMPLE_SETTINGS = {"size": 512, "iterations": 150}
 
@@ -92,8 +93,8 @@ def add_files(parser: Parser) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        default="stylized.png",
-        help=f"the picture to write, with its settings inside: {' '.join(FORMATS)} (default: %(default)s)",
+        help=f"the picture to write, with its settings inside: {' '.join(FORMATS)} (default: CONTENT-STYLE.png,"
+        " and where that exists CONTENT-STYLE-2.png and so on; sample stylized.png)",
     )
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add(

@@ -1,6 +1,9 @@
 """The checkpoint beside the output: found at the beginning, written now and then, removed at the end."""
 
 import argparse
+import contextlib
+import glob
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +17,33 @@ from ..checkpoint import (
     summarize_checkpoint,
 )
 from ..errors import GpuError, InputError
+from ..files import names_near
 from ..job import Job
 from ..notes import note
 from ..stylize import Event
 
 SHARE = 0.01  # of the time may go into checkpoints: large ones are written less often
+
+
+def choose_path(arguments: argparse.Namespace, job: Job) -> Path:
+    """Where the checkpoint is. If the output has no name of the user's, one of this job is looked for."""
+    if arguments.counted_from is None:
+        return checkpoint_path(arguments.output)
+    stem, ending = arguments.counted_from.stem, arguments.counted_from.suffix
+    for path in sorted(arguments.counted_from.parent.glob(f"{glob.escape(stem)}*{ending}.nnstyle")):
+        with contextlib.suppress(InputError):  # a file of somebody else's
+            differences = differences_of(summarize_checkpoint(path), job)
+            if not differences:
+                return path
+            if arguments.resume:
+                note(f"{path} belongs to another job: {'; '.join(differences)}")
+    return free_path(arguments.counted_from)
+
+
+def free_path(counted_from: Path) -> Path:
+    """Of the first checkpoint that is not there yet, beside a picture that is not there yet."""
+    paths = ((name, checkpoint_path(name)) for name in names_near(counted_from, mark=""))
+    return next(path for name, path in paths if not os.path.lexists(name) and not os.path.lexists(path))
 
 
 @dataclass
@@ -115,7 +140,7 @@ class Checkpoints:
     Parameters
     ----------
     arguments : argparse.Namespace
-        ``output``, ``checkpoint`` (seconds; 0: never) and ``resume`` are used.
+        ``output``, ``counted_from``, ``checkpoint`` (seconds; 0: never) and ``resume`` are used.
     job : Job
 
     Attributes
@@ -132,7 +157,8 @@ class Checkpoints:
     """
 
     def __init__(self, arguments: argparse.Namespace, job: Job):
-        self.path = checkpoint_path(arguments.output)
+        self.counted_from: Path | None = arguments.counted_from
+        self.path = choose_path(arguments, job)
         self.job = job
         found = find(self.path, job, arguments.resume, arguments.checkpoint)
         self.state, self.reached = found.state, found.iteration
@@ -152,6 +178,8 @@ class Checkpoints:
         if event.record.iteration <= self.reached:
             return
         began = time.monotonic()
+        if self.counted_from and not self.reached and self.path.exists():  # since then, of another run
+            self.path = free_path(self.counted_from)
         try:
             save_checkpoint(self.path, self.job, event.state())
             self.reached = event.record.iteration

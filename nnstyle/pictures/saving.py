@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ..errors import InputError
-from ..files import check_writable, whole_file, write_beside
+from ..files import UNFINISHED, check_writable, whole_file, write_beside
 from ..notes import note
 from . import deep
 from .colour import srgb_profile
@@ -101,6 +101,7 @@ def save_image(
     plain: bool = False,
     replace: bool = True,
     private: bool = False,
+    mark: str = UNFINISHED,
 ) -> Path:
     """Write a picture in the format that its ending names.
 
@@ -119,6 +120,8 @@ def save_image(
         beside it, with the same permissions: ``x-unfinished.png``.
     private : bool
         Let only its owner read a picture that replaces no other.
+    mark : str
+        What such a picture's name is marked with; "" counts up: ``x-2.png``.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def save_image(
     """
     data = encoded(image, format_of(path), settings, plain)
     if not replace:
-        return write_beside(path, data, 0o600 if private else None)
+        return write_beside(path, data, 0o600 if private else None, mark)
     with whole_file(path) as file:
         file.write(data)
     return Path(path)

@@ -41,10 +41,10 @@ def test_without_pictures_the_sample_is_painted_and_the_next_step_told(tmp_path)
 def test_own_pictures_give_what_the_library_gives(folder):
     result = run(folder, *OWN)
     assert result.returncode == 0
-    assert new_files(folder) == ["stylized.png"]
+    assert new_files(folder) == ["content-style.png"]
     assert "sample" not in result.stdout
     expected = stylize(folder / "content.png", folder / "style.png", size=48, iterations=3, border=0).image
-    with Image.open(folder / "stylized.png") as image:
+    with Image.open(folder / "content-style.png") as image:
         np.testing.assert_array_equal(np.array(image), expected)
 
 
@@ -126,7 +126,7 @@ def test_plain_lines_where_there_is_no_terminal(folder):
 def test_quiet_prints_nothing(folder):
     result = run(folder, *OWN, "--quiet")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    assert new_files(folder) == ["stylized.png"]
+    assert new_files(folder) == ["content-style.png"]
 
 
 def make_transparent(path):
@@ -170,7 +170,7 @@ def test_a_reader_of_the_output_who_goes_away_does_no_harm(folder):
         process.stdout.close()
         errors = process.stderr.read()
     assert "Traceback" not in errors
-    assert new_files(folder) == ["stylized.png"]
+    assert new_files(folder) == ["content-style.png"]
 
 
 @pytest.mark.slow
@@ -195,4 +195,4 @@ def test_a_stream_that_is_closed_or_full_does_not_cost_the_picture(folder, redir
     line = shlex.join(command(OWN)) + " " + redirection
     result = subprocess.run(line, shell=True, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
     assert result.returncode == 0 and "Traceback" not in result.stderr
-    assert new_files(folder) == ["stylized.png"]
+    assert new_files(folder) == ["content-style.png"]

@@ -57,7 +57,7 @@ def fail_after(monkeypatch):
 
 
 def paint(*options):
-    return main([*PICTURES, "--size", "48", "--iterations", "20", "--quiet", *options])
+    return main([*PICTURES, "--size", "48", "--iterations", "20", "--quiet", "-o", "stylized.png", *options])
 
 
 def end_of_memory():

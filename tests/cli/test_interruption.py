@@ -23,7 +23,7 @@ def small_main(folder, monkeypatch):
 
     def call(run):
         monkeypatch.setattr(nnstyle.cli, "run", run)
-        return nnstyle.cli.main(["content.png", "style.png", "--quiet"])
+        return nnstyle.cli.main(["content.png", "style.png", "--quiet", "-o", "stylized.png"])
 
     yield call
     signal.signal(signal.SIGINT, before)
