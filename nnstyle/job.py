@@ -69,7 +69,8 @@ class Job:
         Parameters
         ----------
         settings : Settings, optional
-            In place of the job's own: those of a `Result` name the optimizer as well.
+            In place of the job's own: those of a `Result` name the optimizer as well. Where the result is
+            unfinished, "unfinished" tells what was asked for.
         """
         described = dataclasses.asdict(settings or self.settings)
         if self.settings.rescale_over is not None:
@@ -91,6 +92,9 @@ class Job:
             "weights_sha256": self.weights.sha256,
             "preprocessing": spell_preprocessing(self.weights.preprocessing),
         }
+        asked = {name: getattr(self.settings, name) for name in ("size", "iterations", "scales", "beta")}
+        if settings and any(getattr(settings, name) != value for name, value in asked.items()):
+            described["unfinished"] = asked
         if self.terms:
             described["terms"] = [describe_term(term) for term in self.terms]
         return described

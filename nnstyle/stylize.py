@@ -64,7 +64,8 @@ class Result:
         uint16 with the setting ``bits=16``.
     losses : list of Record, one for each iteration
     settings : Settings
-        With all decided that was left open: scales, beta, layer weights, pooling, optimizer.
+        With all decided that was left open: scales, beta, layer weights, pooling, optimizer. Those of an
+        unfinished picture say what it is: size, scales, beta and iterations are those that were reached.
     reason : str
         Why the optimization ended, at the last scale.
     """
@@ -365,7 +366,8 @@ class _Run:
                 break
         self.note_if_nothing_happened(weights)
         pixels = self.finished(image, preprocessing, self.inputs)
-        return Result(pixels, self.records, self.settings, reason)
+        settings = self.settings_reached(image) if self.stopped else self.settings
+        return Result(pixels, self.records, settings, reason)
 
     def finished(self, image: Array, preprocessing: Preprocessing, inputs: Inputs) -> np.ndarray:
         """The picture that an image off its canvas is, (h, w, 3)."""
@@ -566,8 +568,24 @@ class _Run:
         except MemoryError:  # not even enough for that
             return
         reason = str(error) or type(error).__name__
-        error.result = Result(image, self.records, self.settings, reason)  # type: ignore[attr-defined]
+        settings = self.settings_reached(image)
+        error.result = Result(image, self.records, settings, reason)  # type: ignore[attr-defined]
         self.ended_by = error
+
+    def settings_reached(self, image: np.ndarray) -> Settings:
+        """The settings that say what the latest iteration's picture is, not what was asked for."""
+        latest, settings = self.records[-1], self.settings
+        scales = [scale for scale in settings.each_scale() if scale.size <= latest.size]
+        pixels, all_pixels = (
+            settings.canvas_pixels(*picture.shape[:2]) for picture in (image, self.job.content)
+        )
+        return replace(
+            settings,
+            size=latest.size,
+            iterations=latest.iteration,
+            scales=min(len(scales), latest.iteration),  # one with nothing to improve takes no iteration
+            beta=(settings.beta or 0) * (pixels / all_pixels),  # as in `terms`
+        )
 
 
 def next_start(

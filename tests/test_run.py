@@ -13,6 +13,7 @@ from nnstyle import (
     Network,
     NotFiniteError,
     Objective,
+    Record,
     Result,
     Term,
     pictures,
@@ -309,3 +310,45 @@ def test_an_unfinished_picture_has_16_bits_too():
     with pytest.raises(KeyboardInterrupt) as interruption:
         run(make_job(bits=16), callback=interrupt)
     assert interruption.value.result.image.dtype == np.uint16
+
+
+# Unfinished pictures
+
+
+@pytest.mark.parametrize("ended", ["by an exception", "by the callback"])
+@pytest.mark.parametrize(("last", "size", "scales"), [(2, 36, 1), (4, 72, 2)])
+def test_the_settings_of_an_unfinished_picture_say_what_it_is(ended, last, size, scales):
+    """Not what was asked for; that is told as well, beside it."""
+
+    def callback(event):
+        if event.record.iteration == last and ended == "by an exception":
+            raise KeyboardInterrupt
+        return event.record.iteration == last
+
+    options = {"size": 72, "iterations": 6, "scales": 2, "border": 1}
+    job = prepare(noise(72, 70), noise(70, 72), tiny_weights(), **options, beta=4.0)
+    try:
+        result = run(job, callback=callback)
+    except KeyboardInterrupt as error:
+        result = error.result
+    settings = result.settings
+    assert (settings.size, settings.iterations, settings.scales) == (size, last, scales)
+    assert settings.size == max(result.image.shape) and settings.iterations == len(result.losses)
+    pixels = {36: 38 * 37, 72: 74 * 72}
+    assert settings.beta == pytest.approx(4.0 * pixels[size] / pixels[72], rel=1e-15)
+    described = job.describe(settings)
+    assert (described["size"], described["iterations"]) == (size, last)
+    assert described["unfinished"] == {"size": 72, "iterations": 6, "scales": 2, "beta": 4.0}
+
+
+def test_a_finished_picture_is_not_called_unfinished():
+    job = make_job()
+    assert "unfinished" not in job.describe(run(job).settings) and "unfinished" not in job.describe()
+
+
+def test_a_scale_that_took_no_iteration_is_not_counted():
+    """Else there would be more scales than iterations, which no settings may have."""
+    job = prepare(noise(72, 70), noise(70, 72), tiny_weights(), size=72, iterations=6, scales=2)
+    unfinished = importlib.import_module("nnstyle.stylize")._Run(job, Engine(), None, None)
+    unfinished.records = [Record(1, 72, 5.0, {"content": 5.0}, 0.1)]
+    assert unfinished.settings_reached(noise(72, 70)).scales == 1

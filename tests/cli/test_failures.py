@@ -202,7 +202,8 @@ def test_a_failure_at_a_small_scale_is_said(folder, cupy, fail_after, capsys):
     fail_after(4, end_of_memory)
     assert paint("--size", "96", "--scales", "2", "--device", "cpu") == 2
     assert "at a scale of 48 px; the best picture so far is saved" in capsys.readouterr().err
-    assert stored_settings("stylized.png")["losses"]["size"] == 48
+    stored = stored_settings("stylized.png")
+    assert stored["losses"]["size"] == stored["size"] == 48 and stored["unfinished"]["size"] == 96
 
 
 def test_an_error_of_the_program_is_not_hidden(folder, cupy, fail_after):

@@ -52,6 +52,7 @@ def test_ctrl_c_saves_the_best_picture_so_far(folder):
     assert len(lines) == 1 and re.match(r"nnstyle: interrupted.* saved.* result\.png", lines[0])
     stored = stored_settings(folder / "result.png")
     assert 1 <= stored["losses"]["iteration"] < 300
+    assert stored["iterations"] == stored["losses"]["iteration"] and stored["unfinished"]["iterations"] == 300
     with Image.open(folder / "result.png") as image:
         assert max(image.size) == 48
         image.load()
