@@ -11,6 +11,7 @@ from .gradient_check import check_gradient
 from .job import Job, prepare
 from .network import Network
 from .objective import ContentTerm, Objective, StyleTerm, Term, TotalVariationTerm, set_targets
+from .pictures import stored_settings
 from .settings import Settings
 from .styles import Style
 from .stylize import Event, Result, run, stylize
@@ -47,5 +48,6 @@ __all__ = [
     "run",
     "save_checkpoint",
     "set_targets",
+    "stored_settings",
     "stylize",
 ]

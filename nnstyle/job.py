@@ -89,6 +89,7 @@ class Job:
             "mask": list(self.mask_names),
             "mask_sha256": [None if style.mask is None else digest(style.mask) for style in self.styles],
             "weights": self.weights.name,
+            "weights_file": self.weights.path.name if self.weights.path else "",
             "weights_sha256": self.weights.sha256,
             "preprocessing": spell_preprocessing(self.weights.preprocessing),
         }

@@ -27,12 +27,12 @@ from ..stylize import Event, Result, engine_for, run
 from ..version import __version__
 from .arguments import SAMPLE_SETTINGS, make_parser
 from .checkpoints import Checkpoints
+from .like import SAMPLES, Like
 from .output import SAMPLE, first_free, name_of
 from .process import run_as_process
 from .progress import Progress, say
 from .signals import Work, exit_status, signals_end_the_work
 
-SAMPLES = Path(__file__).parents[1] / "samples"
 OWN_PICTURES = """\
 This is the sample photograph in the style of the sample painting. For pictures of your own:
   {command} PHOTO.jpg PAINTING.jpg -o RESULT.png
@@ -78,6 +78,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def paint(arguments: argparse.Namespace, work: Work) -> int:
     """Check what can be checked beforehand, paint, and save the result, finished or not."""
+    like = Like(arguments.like) if arguments.like else None
+    if like:
+        like.fill_in(arguments)
+    if arguments.weights is None:
+        arguments.weights = "pocket"
     is_sample = use_samples(arguments)
     name_output(arguments, is_sample)
     device = devices.find(arguments.device)
@@ -90,6 +95,8 @@ def paint(arguments: argparse.Namespace, work: Work) -> int:
     styles = given_styles(arguments)
     check_no_input_is_replaced(arguments.output, inputs(arguments, styles, settings))
     job = prepare(arguments.content, styles, arguments.weights, settings, progress=not arguments.quiet)
+    if like:
+        like.note_differences(arguments, job, device.name)
     check_no_input_is_replaced(arguments.output, [job.weights.path])  # a known network's, in the cache
     checkpoints = Checkpoints(arguments, job)
     engine = engine_for(job, device, arguments.threads, arguments.low_memory)
@@ -134,7 +141,8 @@ def name_output(arguments: argparse.Namespace, is_sample: bool) -> None:
     """Fill in a name for the output if none is given, and keep as `counted_from` where its numbers begin."""
     arguments.counted_from = None
     if arguments.output is None:
-        name = SAMPLE if is_sample else name_of(arguments.content, arguments.styles)
+        ending = Path(arguments.like or SAMPLE).suffix  # as its format is what the file's bytes depend on
+        name = SAMPLE if is_sample else name_of(arguments.content, arguments.styles, ending)
         arguments.counted_from, arguments.output = name, first_free(name)
 
 
@@ -172,6 +180,8 @@ def inputs(arguments: argparse.Namespace, styles: list[Style], settings: Setting
     files: list[str | Path] = [arguments.content, arguments.weights, settings.init]
     for style in styles:
         files += [style.image, style.mask or ""]
+    if arguments.like:
+        files.append(arguments.like)
     if settings.rescale_over is not None:
         files += pictures_in(settings.rescale_over)
     return files

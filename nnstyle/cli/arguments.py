@@ -52,10 +52,9 @@ def make_parser() -> Parser:
         add_setting(groups[name], field)
     groups[NETWORK].add_argument(
         "--weights",
-        default="pocket",
         metavar="FILE",
         help="pocket (inside the package); vgg19 or vgg16, the paper's networks, downloaded once; or a VGG file"
-        " of Keras, PyTorch, Caffe, MatConvNet, safetensors or NumPy (default: %(default)s)",
+        " of Keras, PyTorch, Caffe, MatConvNet, safetensors or NumPy (default: pocket)",
     )
     return parser
 
@@ -95,6 +94,13 @@ def add_files(parser: Parser) -> None:
         metavar="OUT",
         help=f"the picture to write, with its settings inside: {' '.join(FORMATS)} (default: CONTENT-STYLE.png,"
         " and where that exists CONTENT-STYLE-2.png and so on; sample stylized.png)",
+    )
+    add(
+        "--like",
+        metavar="PICTURE",
+        help="paint PICTURE again, with the settings that it carries inside; options that are given go before"
+        " them. CONTENT and STYLE are found by their names beside PICTURE or in the current folder, or given."
+        " What differs now is said. (nnstyle show PICTURE prints the settings)",
     )
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add(

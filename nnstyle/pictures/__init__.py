@@ -17,6 +17,7 @@ from .saving import (
     check_output,
     save_image,
 )
+from .stored import stored_settings
 
 __all__ = [
     "FORMATS",
@@ -42,5 +43,6 @@ __all__ = [
     "resize",
     "resize_mask",
     "save_image",
+    "stored_settings",
     "with_colours_of",
 ]

@@ -22,6 +22,7 @@ OTHERS = {
     "style_weights",
     "mask",
     "output",
+    "like",
     "quiet",
     "device",
     "threads",
