@@ -20,11 +20,12 @@ from ..files import UNFINISHED, with_mark
 from ..job import Job, prepare
 from ..notes import heard_by, note
 from ..pictures import pictures_in
-from ..pictures.saving import check_no_input_is_replaced, check_output, has_transparency, save_image
+from ..pictures.saving import FORMATS, check_no_input_is_replaced, check_output, has_transparency, save_image
 from ..settings import Settings
 from ..styles import Style, as_styles
 from ..stylize import Event, Result, engine_for, run
 from ..version import __version__
+from . import show
 from .arguments import SAMPLE_SETTINGS, make_parser
 from .checkpoints import Checkpoints
 from .like import SAMPLES, Like
@@ -59,13 +60,16 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0, 2 for bad options or input or a run that failed, 128 + the number of the signal
         that ended the work: 130 after Ctrl-C.
     """
+    argv = sys.argv[1:] if argv is None else argv
+    is_show = argv[:1] == ["show"]  # a photograph of this name can be called ./show
     try:
-        arguments = make_parser().parse_intermixed_args(argv)
+        parser = show.make_parser() if is_show else make_parser()
+        arguments = parser.parse_intermixed_args(argv[1:] if is_show else argv)
     except SystemExit as end:  # --help, --version or bad options: all is said
         return int(end.code or 0)
     try:
         with signals_end_the_work() as work, heard_by(ignore if arguments.quiet else show_note):
-            return paint(arguments, work)
+            return show.show(arguments.picture) if is_show else paint(arguments, work)
     except (InputError, GpuError, NoMemoryToReadError) as error:
         complain(error)
     except MemoryError:
@@ -78,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def paint(arguments: argparse.Namespace, work: Work) -> int:
     """Check what can be checked beforehand, paint, and save the result, finished or not."""
-    like = Like(arguments.like) if arguments.like else None
+    like = Like(arguments.like) if arguments.like is not None else None
     if like:
         like.fill_in(arguments)
     if arguments.weights is None:
@@ -141,7 +145,8 @@ def name_output(arguments: argparse.Namespace, is_sample: bool) -> None:
     """Fill in a name for the output if none is given, and keep as `counted_from` where its numbers begin."""
     arguments.counted_from = None
     if arguments.output is None:
-        ending = Path(arguments.like or SAMPLE).suffix  # as its format is what the file's bytes depend on
+        ending = Path(arguments.like or SAMPLE).suffix  # the same format makes the same bytes
+        ending = ending if ending.lower() in FORMATS else SAMPLE.suffix
         name = SAMPLE if is_sample else name_of(arguments.content, arguments.styles, ending)
         arguments.counted_from, arguments.output = name, first_free(name)
 

@@ -5,7 +5,7 @@ import functools
 import itertools
 import os
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,25 +13,13 @@ from ..errors import InputError, shown
 from ..job import Job, digest, load_resized
 from ..notes import heard_by, note
 from ..pictures.saving import is_same_file
-from ..pictures.stored import settings_and_size
-from ..settings import Settings
 from ..styles import Style
 from ..version import __version__
-from ..weights import Weights, load_weights
-from ..weights.known import KNOWN
+from ..weights import load_weights
 from ..weights.loading import printable
+from .painted import MADE_OF, NAMES, REST, Painted, known_weights, listed
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-NAMES = [field.name for field in fields(Settings)]
-# What is stored beside the fields of `Settings`.
-BESIDE = [
-    *("content", "content_sha256", "style", "style_sha256", "style_weight", "mask"),
-    *("weights", "weights_file", "weights_sha256", "preprocessing_reason"),
-    *("terms", "losses", "unfinished", "device", "nnstyle"),
-]
-ASKED = "size", "iterations", "scales", "beta"  # of an unfinished picture: what the finished one was to have
-LEFT_OPEN: dict[str, Any] = {"scales": None, "beta": None, "layer_weights": None, "pooling": None}
-BY_USER = "given by the user"  # why a preprocessing was taken; for other reasons it is the network's own
 # How to give what is not found.
 PICTURES = "give the pictures, --like PICTURE CONTENT STYLE"
 OPTIONS = {"network": "give it with --weights", "folder": "give it with --rescale-over"}
@@ -54,102 +42,50 @@ class Original(NamedTuple):
     size: int
 
 
-class Like:
-    """A picture that is to be painted again.
-
-    Parameters
-    ----------
-    path : path of a picture that carries its settings inside
-
-    Attributes
-    ----------
-    path : Path
-    stored : dict
-        What it carries inside, unchecked.
-    width, height : int
-        Of the picture, px.
-
-    Raises
-    ------
-    InputError
-        If there is no such picture, or nothing in it.
-    """
+class Like(Painted):
+    """A picture that is to be painted again. It is made of what `Painted` is made of."""
 
     def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
-        self.stored, (self.width, self.height) = settings_and_size(path)
+        super().__init__(path)
         self.digest = functools.cache(pixel_digest)
 
-    @functools.cached_property
-    def settings(self) -> Settings:
-        """The settings stored, checked. An unfinished picture's are those that it was to have.
-
-        Raises
-        ------
-        InputError
-            If they cannot be used.
-        """
-        values = {name: self.stored[name] for name in NAMES if name in self.stored}
-        asked = self.stored.get("unfinished")
-        if isinstance(asked, dict):
-            values |= {name: asked[name] for name in ASKED if name in asked}
-        scales = listed(values.get("style_scale"))
-        if scales and all(scale == scales[0] for scale in scales):
-            values["style_scale"] = scales[0]
-        if self.stored.get("preprocessing_reason", BY_USER) != BY_USER:
-            values.pop("preprocessing", None)
-        try:
-            return Settings(**values)
-        except InputError as error:
-            raise InputError(f"{self.path}: the settings in it cannot be used: {error}") from None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of the finished picture, px."""
-        factor = self.settings.size / max(self.height, self.width)
-        return round(self.height * factor), round(self.width * factor)
-
-    def usual(self, weights: Weights | None) -> set[str]:
-        """Names of the settings that are what they would be if they were left open.
-
-        Parameters
-        ----------
-        weights : Weights or None
-            The network. None is one that states nothing.
-        """
-        left_open = replace(self.settings, **LEFT_OPEN).with_scales(min(self.shape))
-        decided = left_open.decided(weights, *self.shape)
-        return {name for name in LEFT_OPEN if getattr(decided, name) == getattr(self.settings, name)}
-
     def fill_in(self, arguments: argparse.Namespace) -> None:
-        """Add what is stored to the arguments of a command line, where they were not given.
+        """Add what is stored to the arguments of a command line, where they were not given."""
+        self.fill_in_files(arguments)
+        for name, value in self.wanted(arguments).items():
+            if value is not None and not hasattr(arguments, name):
+                setattr(arguments, name, value)
 
-        What was left open is left open again: another size gets the scales and the beta that suit it.
-        """
-        values = {name: getattr(self.settings, name) for name in NAMES}
-        known = known_weights(self.stored)
-        file_of_network = self.stored.get("weights_file") or self.stored.get("weights")
+    def fill_in_files(self, arguments: argparse.Namespace) -> None:
+        """Find the files that are named in the picture and were not given."""
         if arguments.content is None:
             arguments.content = self.find_picture("photograph", self.photograph)
         if arguments.style is None:
             found = [self.find_picture("painting", painting) for painting in self.paintings]
             arguments.style = found[0] if len(found) == 1 else found
         if arguments.weights is None:
-            arguments.weights = known or self.find("network", file_of_network, os.path.isfile)
+            name = self.stored.get("weights_file") or self.stored.get("weights")
+            arguments.weights = known_weights(self.stored) or self.find("network", name, os.path.isfile)
         if self.settings.rescale_over is not None and not hasattr(arguments, "rescale_over"):
-            values["rescale_over"] = self.find("folder", self.settings.rescale_over, os.path.isdir)
+            arguments.rescale_over = self.find("folder", self.settings.rescale_over, os.path.isdir)
+
+    def wanted(self, arguments: argparse.Namespace) -> dict[str, Any]:
+        """The settings by their names, as far as they go together with those that were given.
+
+        What was left open is left open again: another size gets the scales and the beta that suit it.
+        """
+        values = {name: getattr(self.settings, name) for name in NAMES}
+        known = known_weights(self.stored)
         if known:  # of others it is not known here what they state
             for name in self.usual(load_weights(known) if known == "pocket" else None):
                 del values[name]
         if getattr(arguments, "style_layers", self.settings.style_layers) != self.settings.style_layers:
-            values.pop("layer_weights", None)  # for so many layers
+            values.pop("layer_weights", None)  # one for each of the layers
         if hasattr(arguments, "beta") or hasattr(arguments, "beta_per_pixel"):
             values.pop("beta", None)
-        elif "beta" in values and not self.has_same_canvas(arguments):
-            values["beta_per_pixel"] = values.pop("beta") / self.settings.canvas_pixels(*self.shape)
-        for name, value in values.items():
-            if value is not None and not hasattr(arguments, name):
-                setattr(arguments, name, value)
+        elif values.get("beta") is not None and not self.has_same_canvas(arguments):
+            values |= {"beta": None, "beta_per_pixel": self.beta_per_pixel}
+        return values
 
     def has_same_canvas(self, arguments: argparse.Namespace) -> bool:
         """Whether as many pixels are painted as then, so that beta means the same."""
@@ -221,41 +157,23 @@ class Like:
         if job.weights.sha256 != stored.get("weights_sha256"):
             found.append(f"the network {job.weights.name} is not that of {self.path}, or has changed")
         for how, name, now in (("by nnstyle", "nnstyle", __version__), ("on", "device", device)):
-            then = stored.get(name, "unknown")
-            if then != now:
-                found.append(f"{self.path} was painted {how} {printable(str(then))}, this is {now}")
+            if stored.get(name) != now:
+                then = stored[name] if isinstance(stored.get(name), str) else "unknown"
+                found.append(f"{self.path} was painted {how} {printable(then)}, this is {now}")
         if stored.get("terms"):
             found.append(f"{self.path} was painted with losses of its author's own, which are not stored")
         if stored.get("unfinished"):
             found.append(f"{self.path} is unfinished: this paints it to the end")
-        unknown = [name for name in stored if name not in (*NAMES, *BESIDE)]
+        unknown = [name for name in stored if name not in (*MADE_OF, *NAMES, *REST)]
         if unknown:
             found.append(f"{self.path} has settings that this version does not know: {shown(unknown)}")
         return found
-
-
-def listed(value: Any) -> list:
-    """One or several as a list; None is none. A picture of one painting may store its name, or a list."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def places_in(folders: list[Path], name: Any) -> list[str]:
     """Paths of a file in folders, by its name alone: what a picture stores must lead nowhere else."""
     base = os.path.basename(name) if isinstance(name, str) else ""
     return [] if base in ("", ".", "..") else [str(folder / base) for folder in folders]
-
-
-def known_weights(stored: dict[str, Any]) -> str | None:
-    """The name by which the network of a stored picture is known here, or None."""
-    name, file = stored.get("weights"), stored.get("weights_file")
-    if name == "pocket" and file in (None, "pocket.h5"):
-        return "pocket"
-    for known, network in KNOWN.items():
-        if file == network.file or (file is None and name in (known, Path(network.file).stem)):
-            return known
-    return None
 
 
 def pixel_digest(path: str, size: int) -> str:

@@ -11,7 +11,7 @@ from ..errors import InputError, shown
 from .decode import check_density, complaints_about, open_file
 from .saving import FORMATS, IMAGE_DESCRIPTION
 
-MOST_LETTERS = 1 << 20  # some thousand are usual
+MOST_LETTERS, MOST_LEVELS = 1 << 20, 5  # of nnstyle's some thousand, and 3
 
 
 def stored_settings(path: str | os.PathLike) -> dict[str, Any]:
@@ -64,4 +64,14 @@ def parse(text: Any) -> dict[str, Any]:
         stored = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError("the settings in it are damaged") from None
+    if not is_shallow(stored):
+        raise InputError("the settings in it are nested deeper than any of nnstyle's")
     return dict(stored)
+
+
+def is_shallow(value: Any, levels: int = MOST_LEVELS) -> bool:
+    """Whether a value has no more levels of lists and dicts."""
+    if not isinstance(value, (list, dict)):
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(is_shallow(part, levels - 1) for part in parts)

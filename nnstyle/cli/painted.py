@@ -1,0 +1,140 @@
+"""A picture that nnstyle has painted, and the settings that it carries inside, checked."""
+
+import functools
+import math
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..pictures.stored import settings_and_size
+from ..settings import Settings
+from ..weights import Weights, load_weights
+from ..weights.known import KNOWN
+
+NAMES = [field.name for field in fields(Settings)]
+# What is stored beside the fields of `Settings`.
+MADE_OF = [
+    *("content", "content_sha256", "style", "style_sha256", "style_weight", "mask"),
+    *("weights", "weights_file", "weights_sha256"),
+]
+REST = ["preprocessing_reason", "terms", "losses", "unfinished", "device", "nnstyle"]
+ASKED = "size", "iterations", "scales", "beta"  # of an unfinished picture: what the finished one was to have
+LEFT_OPEN: dict[str, Any] = {"scales": None, "beta": None, "layer_weights": None, "pooling": None}
+BY_USER = "given by the user"  # why a preprocessing was taken; for other reasons it is the network's own
+
+
+class Painted:
+    """A picture, and what it tells of how it was painted.
+
+    Parameters
+    ----------
+    path : path of a picture that carries its settings inside
+
+    Attributes
+    ----------
+    path : Path
+    stored : dict
+        What it carries inside, unchecked.
+    width, height : int
+        Of the picture, px.
+
+    Raises
+    ------
+    InputError
+        If there is no such picture, or nothing in it.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.stored, (self.width, self.height) = settings_and_size(path)
+
+    @functools.cached_property
+    def reached(self) -> Settings:
+        """The settings stored, checked: what the picture is.
+
+        Raises
+        ------
+        InputError
+            If they cannot be used.
+        """
+        return self.checked(self.stored)
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The same, but an unfinished picture's are those that it was to have."""
+        asked = self.stored.get("unfinished")
+        if not isinstance(asked, dict):
+            return self.reached
+        return self.checked(self.stored | {name: asked[name] for name in ASKED if name in asked})
+
+    def checked(self, stored: dict[str, Any]) -> Settings:
+        """The settings of a picture in which this is stored."""
+        values = {name: stored[name] for name in NAMES if name in stored}
+        scales = listed(values.get("style_scale"))
+        if scales and all(scale == scales[0] for scale in scales):
+            values["style_scale"] = scales[0]
+        if stored.get("preprocessing_reason", BY_USER) != BY_USER:
+            values.pop("preprocessing", None)
+        try:
+            return Settings(**values)
+        except InputError as error:
+            raise InputError(f"{self.path}: the settings in it cannot be used: {error}") from None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the finished picture, px."""
+        factor = self.settings.size / max(self.height, self.width)
+        return round(self.height * factor), round(self.width * factor)
+
+    @property
+    def beta_per_pixel(self) -> float:
+        """The style weight for each pixel of the canvas: the same at all scales, so also where it is unfinished."""
+        return (self.reached.beta or 0.0) / self.reached.canvas_pixels(self.height, self.width)
+
+    def usual(self, weights: Weights | None) -> set[str]:
+        """Names of the settings that are what they would be if they were left open.
+
+        Parameters
+        ----------
+        weights : Weights or None
+            The network. None is one that states nothing.
+        """
+        left_open = replace(self.settings, **LEFT_OPEN).with_scales(min(self.shape))
+        decided = left_open.decided(weights, *self.shape)
+        found = {name for name in LEFT_OPEN if getattr(decided, name) == getattr(self.settings, name)}
+        if self.settings != self.reached:  # its shape, finished, is not known to the pixel
+            per_pixel = (decided.beta or 0.0) / decided.canvas_pixels(*self.shape)
+            if math.isclose(per_pixel, self.beta_per_pixel):
+                found.add("beta")
+        return found
+
+    def not_default(self) -> set[str]:
+        """Names of what is stored and differs from what is taken where nothing is given."""
+        pocket = load_weights("pocket") if known_weights(self.stored) == "pocket" else None
+        found = {name for name in NAMES if getattr(self.settings, name) != getattr(Settings, name)}
+        on_host = self.settings.bounded or self.stored.get("device", "cpu") == "cpu"
+        usual_optimizer = "lbfgs" if on_host else "lbfgs-nnstyle"
+        found -= self.usual(pocket)
+        if self.settings.optimizer in (None, usual_optimizer):
+            found.discard("optimizer")
+        return found if pocket else found | {"weights"}
+
+
+def listed(value: Any) -> list:
+    """One or several as a list; None is none. A picture of one painting may store its name, or a list."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def known_weights(stored: dict[str, Any]) -> str | None:
+    """The name by which the network of a stored picture is known here, or None."""
+    name, file = stored.get("weights"), stored.get("weights_file")
+    if name == "pocket" and file in (None, "pocket.h5"):
+        return "pocket"
+    for known, network in KNOWN.items():
+        if file == network.file or (file is None and name in (known, Path(network.file).stem)):
+            return known
+    return None
