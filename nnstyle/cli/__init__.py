@@ -97,10 +97,12 @@ def paint(arguments: argparse.Namespace, work: Work) -> int:
     settings = Settings(**{"transparency": usual_transparency(arguments.output, given)} | given)
     check_output(arguments.output, settings.bits)
     styles = given_styles(arguments)
+    if like:
+        styles = like.completed(styles, arguments)
     check_no_input_is_replaced(arguments.output, inputs(arguments, styles, settings))
     job = prepare(arguments.content, styles, arguments.weights, settings, progress=not arguments.quiet)
     if like:
-        like.note_differences(arguments, job, device.name)
+        like.note_differences(arguments.content, styles, job, device.name)
     check_no_input_is_replaced(arguments.output, [job.weights.path])  # a known network's, in the cache
     checkpoints = Checkpoints(arguments, job)
     engine = engine_for(job, device, arguments.threads, arguments.low_memory)

@@ -2,44 +2,34 @@
 
 import argparse
 import functools
-import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from ..errors import InputError, shown
-from ..job import Job, digest, load_resized
+from ..job import Job, digest, load_initial, load_mask, load_resized
 from ..notes import heard_by, note
 from ..pictures.saving import is_same_file
+from ..settings import INITIAL_IMAGES
 from ..styles import Style
 from ..version import __version__
 from ..weights import load_weights
 from ..weights.loading import printable
-from .painted import MADE_OF, NAMES, REST, Painted, known_weights, listed
+from .painted import MADE_OF, NAMES, REST, Painted, known_weights
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 # How to give what is not found.
 PICTURES = "give the pictures, --like PICTURE CONTENT STYLE"
-OPTIONS = {"network": "give it with --weights", "folder": "give it with --rescale-over"}
-
-
-class Original(NamedTuple):
-    """What a picture tells of its photograph, or of a painting: unchecked, but for the size.
-
-    Attributes
-    ----------
-    name : str
-        Of its file, without a folder.
-    sha256 : str
-        Of its pixels when its long edge has `size` px.
-    size : int
-    """
-
-    name: Any
-    sha256: Any
-    size: int
+OPTIONS = {
+    "network": "give it with --weights",
+    "folder": "give it with --rescale-over",
+    "initial image": "give it with --init",
+    "mask": "give it with --mask",
+}
 
 
 class Like(Painted):
@@ -47,7 +37,29 @@ class Like(Painted):
 
     def __init__(self, path: str | os.PathLike):
         super().__init__(path)
-        self.digest = functools.cache(pixel_digest)
+        self.digest = functools.cache(picture_digest)
+        self.fitted_digest = functools.cache(fitted_digest)
+
+    @functools.cached_property
+    def styles(self) -> list[Style]:
+        """The paintings that are stored, with the names of their files and masks in place of pictures.
+
+        Raises
+        ------
+        InputError
+            If their weights or scales cannot be used.
+        """
+        columns = [self.column(name) for name in ("style", "style_weights", "style_scales", "mask")]
+        with self.complaints():
+            return [
+                Style(name, 1.0 if weight is None else weight, 1.0 if scale is None else scale, mask)
+                for name, weight, scale, mask in zip(*columns, strict=True)
+            ]
+
+    def column(self, name: str) -> list:
+        """What is stored of each painting under a name, None where there is nothing."""
+        count = len(listed(self.stored.get("style"))) or 1
+        return (listed(self.stored.get(name)) + [None] * count)[:count]
 
     def fill_in(self, arguments: argparse.Namespace) -> None:
         """Add what is stored to the arguments of a command line, where they were not given."""
@@ -59,15 +71,33 @@ class Like(Painted):
     def fill_in_files(self, arguments: argparse.Namespace) -> None:
         """Find the files that are named in the picture and were not given."""
         if arguments.content is None:
-            arguments.content = self.find_picture("photograph", self.photograph)
-        if arguments.style is None:
-            found = [self.find_picture("painting", painting) for painting in self.paintings]
-            arguments.style = found[0] if len(found) == 1 else found
+            name, sha256 = self.stored.get("content"), self.stored.get("content_sha256")
+            arguments.content = self.find_picture("photograph", name, sha256, self.settings.size)
+        if not arguments.styles:
+            arguments.styles = [
+                self.find_picture("painting", style.image, sha256, style.size(self.settings))
+                for style, sha256 in zip(self.styles, self.column("style_sha256"), strict=True)
+            ]
         if arguments.weights is None:
             name = self.stored.get("weights_file") or self.stored.get("weights")
-            arguments.weights = known_weights(self.stored) or self.find("network", name, os.path.isfile)
+            arguments.weights = known_weights(self.stored) or self.find("network", name)
         if self.settings.rescale_over is not None and not hasattr(arguments, "rescale_over"):
             arguments.rescale_over = self.find("folder", self.settings.rescale_over, os.path.isdir)
+        if self.settings.init not in INITIAL_IMAGES and not hasattr(arguments, "init"):
+            arguments.init = self.find("initial image", self.settings.init)
+
+    def completed(self, styles: list[Style], arguments: argparse.Namespace) -> list[Style]:
+        """The paintings with the weights, scales and masks that are stored, if there are as many."""
+        if len(styles) != len(self.styles):
+            return styles
+        found = []
+        for style, stored, mask_sum in zip(styles, self.styles, self.column("mask_sha256"), strict=True):
+            weight = stored.weight if arguments.style_weights is None else style.weight
+            mask = style.mask
+            if arguments.mask is None and (stored.mask or mask_sum):
+                mask = self.find("mask", stored.mask)
+            found.append(replace(style, weight=weight, scale=stored.scale, mask=mask))
+        return found
 
     def wanted(self, arguments: argparse.Namespace) -> dict[str, Any]:
         """The settings by their names, as far as they go together with those that were given.
@@ -91,39 +121,22 @@ class Like(Painted):
         """Whether as many pixels are painted as then, so that beta means the same."""
         if hasattr(arguments, "size") or hasattr(arguments, "border"):
             return False
-        return self.is_it(arguments.content, self.photograph)
+        return self.is_photograph(arguments.content)
 
-    @property
-    def photograph(self) -> Original:
-        """What is stored of the photograph."""
-        return Original(self.stored.get("content"), self.stored.get("content_sha256"), self.settings.size)
+    def is_photograph(self, path: str) -> bool:
+        """Whether a file is the photograph."""
+        return self.digest(path, self.settings.size) == self.stored.get("content_sha256")
 
-    @property
-    def paintings(self) -> list[Original]:
-        """What is stored of the paintings, one or more."""
-        names, sums, scales = (
-            listed(self.stored.get(key)) for key in ("style", "style_sha256", "style_scale")
-        )
-        unscaled = replace(self.settings, style_scale=1.0)
-        return [
-            Original(name, sha256, Style(name, scale=1.0 if scale is None else scale).size(unscaled))
-            for name, sha256, scale in itertools.zip_longest(names or [None], sums, scales)
-        ]
-
-    def is_it(self, path: str, original: Original) -> bool:
-        """Whether a file is that picture."""
-        return self.digest(path, original.size) == original.sha256
-
-    def find_picture(self, what: str, original: Original) -> str:
+    def find_picture(self, what: str, name: Any, sha256: Any, size: int) -> str:
         """The path of a photograph or painting: of several that have its name, the one with its pixels."""
-        places = self.places(original.name, os.path.isfile)
-        for path in (*places, *places_in([SAMPLES], original.name)):
-            if os.path.isfile(path) and self.is_it(path, original):
+        places = self.places(name, os.path.isfile)
+        for path in (*places, *places_in([SAMPLES], name)):
+            if os.path.isfile(path) and self.digest(path, size) == sha256:
                 return path
-        return self.first(places, what, original.name)
+        return self.first(places, what, name)
 
-    def find(self, what: str, name: Any, exists: Callable[[str], bool]) -> str:
-        """The path of a file or folder."""
+    def find(self, what: str, name: Any, exists: Callable[[str], bool] = os.path.isfile) -> str:
+        """The path of another file, or of a folder."""
         return self.first(self.places(name, exists), what, name)
 
     def places(self, name: Any, exists: Callable[[str], bool]) -> list[str]:
@@ -141,33 +154,57 @@ class Like(Painted):
         where = f"neither beside {self.path} nor in the current folder"
         raise InputError(f"the {what} {shown(name)} is {where}: {how}")
 
-    def note_differences(self, arguments: argparse.Namespace, job: Job, device: str) -> None:
+    def note_differences(self, content: str, styles: list[Style], job: Job, device: str) -> None:
         """Say what is not as it was when the picture was painted, whatever was given on the command line."""
-        for difference in self.differences(arguments, job, device):
+        pictures = self.other_pictures(content, styles, job.settings.init)
+        for difference in (*pictures, *self.other_circumstances(job, device)):
             note(difference)
 
-    def differences(self, arguments: argparse.Namespace, job: Job, device: str) -> list[str]:
-        """The same as a list of short sentences."""
-        stored, found = self.stored, []
-        if not self.is_it(arguments.content, self.photograph):
-            found.append(f"{arguments.content} is not the photograph of {self.path}, or has changed")
-        for path, painting in itertools.zip_longest(listed(arguments.style), self.paintings):
-            if path and not (painting and self.is_it(path, painting)):
-                found.append(f"{path} is not the painting of {self.path}, or has changed")
+    def other_pictures(self, content: str, styles: list[Style], init: str) -> Iterator[str]:
+        """What differs in the pictures, by their pixels at the size that they had."""
+        if not self.is_photograph(content):
+            yield f"{content} is not the photograph of {self.path}, or has changed"
+        if init not in INITIAL_IMAGES and self.is_other(
+            load_initial, init, content, self.stored.get("init_sha256")
+        ):
+            yield f"{init} is not the initial image of {self.path}, or has changed"
+        if len(styles) != len(self.styles):
+            yield f"{self.path} was painted from {len(self.styles)} paintings, this is from {len(styles)}"
+            return
+        sums, mask_sums = self.column("style_sha256"), self.column("mask_sha256")
+        for style, stored, sha256, mask_sha256 in zip(styles, self.styles, sums, mask_sums, strict=True):
+            if self.digest(style.image, stored.size(self.settings)) != sha256:
+                yield f"{style.image} is not the painting of {self.path}, or has changed"
+            if style.mask and self.is_other(load_mask, style.mask, content, mask_sha256):
+                yield f"{style.mask} is not the mask of {self.path}, or has changed"
+
+    def is_other(self, load: Callable[..., np.ndarray], path: str, content: str, sha256: Any) -> bool:
+        """Whether a mask or an initial image, brought to the photograph's size, has other pixels."""
+        return self.fitted_digest(load, path, content, self.settings.size) != sha256
+
+    def other_circumstances(self, job: Job, device: str) -> Iterator[str]:
+        """What else differs."""
+        stored = self.stored
         if job.weights.sha256 != stored.get("weights_sha256"):
-            found.append(f"the network {job.weights.name} is not that of {self.path}, or has changed")
+            yield f"the network {job.weights.name} is not that of {self.path}, or has changed"
         for how, name, now in (("by nnstyle", "nnstyle", __version__), ("on", "device", device)):
             if stored.get(name) != now:
                 then = stored[name] if isinstance(stored.get(name), str) else "unknown"
-                found.append(f"{self.path} was painted {how} {printable(then)}, this is {now}")
+                yield f"{self.path} was painted {how} {printable(then)}, this is {now}"
         if stored.get("terms"):
-            found.append(f"{self.path} was painted with losses of its author's own, which are not stored")
+            yield f"{self.path} was painted with losses of its author's own, which are not stored"
         if stored.get("unfinished"):
-            found.append(f"{self.path} is unfinished: this paints it to the end")
+            yield f"{self.path} is unfinished: this paints it to the end"
         unknown = [name for name in stored if name not in (*MADE_OF, *NAMES, *REST)]
         if unknown:
-            found.append(f"{self.path} has settings that this version does not know: {shown(unknown)}")
-        return found
+            yield f"{self.path} has settings that this version does not know: {shown(unknown)}"
+
+
+def listed(value: Any) -> list:
+    """One or several as a list; None is none. Earlier versions had one painting, and stored its name alone."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 def places_in(folders: list[Path], name: Any) -> list[str]:
@@ -176,10 +213,20 @@ def places_in(folders: list[Path], name: Any) -> list[str]:
     return [] if base in ("", ".", "..") else [str(folder / base) for folder in folders]
 
 
-def pixel_digest(path: str, size: int) -> str:
-    """SHA-256 of a picture's pixels at a size, "" if it is none. What is to be said of it is said when it is painted."""
+def picture_digest(path: str, size: int) -> str:
+    """SHA-256 of a picture's pixels at a size, "" if it cannot be read."""
+    return pixel_digest(lambda: load_resized(path, size))
+
+
+def fitted_digest(load: Callable[..., np.ndarray], path: str, content: str, size: int) -> str:
+    """The same of what is loaded to fit a content image of a size: a mask, an initial image."""
+    return pixel_digest(lambda: load(path, load_resized(content, size)))
+
+
+def pixel_digest(load: Callable[[], np.ndarray]) -> str:
+    """SHA-256 of the pixels that a function loads, "" if it cannot. All is said when they are loaded to be painted."""
     with heard_by(lambda message: None):
         try:
-            return digest(load_resized(path, size))
+            return digest(load())
         except InputError:
             return ""

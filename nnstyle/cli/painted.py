@@ -1,8 +1,10 @@
 """A picture that nnstyle has painted, and the settings that it carries inside, checked."""
 
+import contextlib
 import functools
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from ..weights.known import KNOWN
 NAMES = [field.name for field in fields(Settings)]
 # What is stored beside the fields of `Settings`.
 MADE_OF = [
-    *("content", "content_sha256", "style", "style_sha256", "style_weight", "mask"),
-    *("weights", "weights_file", "weights_sha256"),
+    *("content", "content_sha256", "style", "style_sha256", "style_scales", "style_weights"),
+    *("mask", "mask_sha256", "init_sha256", "weights", "weights_file", "weights_sha256"),
 ]
 REST = ["preprocessing_reason", "terms", "losses", "unfinished", "device", "nnstyle"]
 ASKED = "size", "iterations", "scales", "beta"  # of an unfinished picture: what the finished one was to have
@@ -72,13 +74,16 @@ class Painted:
     def checked(self, stored: dict[str, Any]) -> Settings:
         """The settings of a picture in which this is stored."""
         values = {name: stored[name] for name in NAMES if name in stored}
-        scales = listed(values.get("style_scale"))
-        if scales and all(scale == scales[0] for scale in scales):
-            values["style_scale"] = scales[0]
         if stored.get("preprocessing_reason", BY_USER) != BY_USER:
             values.pop("preprocessing", None)
-        try:
+        with self.complaints():
             return Settings(**values)
+
+    @contextlib.contextmanager
+    def complaints(self) -> Iterator[None]:
+        """Within the block, let an InputError say that it is about this picture's settings."""
+        try:
+            yield
         except InputError as error:
             raise InputError(f"{self.path}: the settings in it cannot be used: {error}") from None
 
@@ -120,13 +125,6 @@ class Painted:
         if self.settings.optimizer in (None, usual_optimizer):
             found.discard("optimizer")
         return found if pocket else found | {"weights"}
-
-
-def listed(value: Any) -> list:
-    """One or several as a list; None is none. A picture of one painting may store its name, or a list."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def known_weights(stored: dict[str, Any]) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any
 from PIL import Image
 
 from ..errors import InputError, shown
-from .decode import check_density, complaints_about, open_file
+from .decode import complaints_about, open_file
+from .limits import check_density
 from .saving import FORMATS, IMAGE_DESCRIPTION
 
 MOST_LETTERS, MOST_LEVELS = 1 << 20, 5  # of nnstyle's some thousand, and 3

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -305,16 +306,71 @@ def test_an_unfinished_picture_is_painted_to_the_end(folder, nnstyle_in, monkeyp
     assert (folder / "again.png").read_bytes() == (folder / "whole.png").read_bytes()
 
 
-@pytest.mark.parametrize("form", [lambda value: value, lambda value: [value]])
-def test_one_painting_may_be_stored_as_a_list(picture, nnstyle_in, form):
-    stored = stored_settings(picture)
-    change(picture, **{key: form(stored[key]) for key in ("style", "style_sha256", "style_scale")})
+def test_one_painting_may_be_stored_by_its_name_alone(picture, nnstyle_in):
+    """As earlier versions did."""
+    stored, lists = stored_settings(picture), ("style_scales", "style_weights", "mask", "mask_sha256")
+    change(picture, style="style.png", style_sha256=stored["style_sha256"][0], **dict.fromkeys(lists, ...))
     assert nnstyle_in("--like", "x.png", "-o", "y.png") == (0, [])
 
 
-def test_several_paintings_are_no_mistake_of_the_program(picture, nnstyle_in):
-    change(picture, style=["style.png", "content.png"], style_sha256=["", ""], style_scale=[1.0, 1.0])
-    assert nnstyle_in("--like", "x.png", "-o", "y.png")[0] in (0, 2)
+@pytest.fixture
+def several(folder, nnstyle_in):
+    """x.png painted from three paintings, two of them in a folder, with masks, weights and an initial image."""
+    (folder / "van.gogh").mkdir()
+    for name, seed in (("van.gogh/a.png", 1), ("van.gogh/b.png", 2), ("start.png", 3)):
+        Image.fromarray(noise(50, 50, seed=seed)).save(folder / name)
+    for name, white in (("left.png", slice(0, 28)), ("right.png", slice(20, 56))):
+        mask = np.zeros((40, 56), np.uint8)
+        mask[:, white] = 255
+        Image.fromarray(mask).save(folder / name)
+    masks = "--mask left.png --mask right.png --style-weights 3,1"
+    options = f"van.gogh {masks} --init start.png --bits 16 --colour match --border 0".split()
+    assert nnstyle_in(*PICTURES, *options, *SMALL, "-o", "x.png")[0] == 0
+    return folder / "x.png"
+
+
+def test_several_paintings_with_all_that_goes_with_them_make_the_same_bytes(folder, several, nnstyle_in):
+    status, (line,) = nnstyle_in("--like", "x.png")
+    assert status == 2 and "the painting 'a.png' is neither beside x.png nor" in line
+    assert nnstyle_in("--like", "x.png", *PICTURES, "van.gogh", "-o", "y.png") == (0, [])
+    assert (folder / "y.png").read_bytes() == several.read_bytes()
+    for path in (folder / "van.gogh").iterdir():
+        shutil.move(path, folder)
+    assert nnstyle_in("--like", "x.png") == (0, [])
+    assert (folder / "content-style-and-2-more.png").read_bytes() == several.read_bytes()
+
+
+def test_weights_and_masks_may_be_given(folder, several, nnstyle_in, prepared):
+    shutil.copy(folder / "left.png", folder / "other.png")
+    given = ["--style-weights", "1,1", "--mask", "other.png", "--init", "noise"]
+    lines = nnstyle_in("--like", "x.png", *PICTURES, "van.gogh", *given)[1]
+    assert [style.weight for style in prepared[0].styles] == [1, 0.5, 0.5]
+    assert prepared[0].mask_names == ("other.png",) * 3 and prepared[0].settings.init == "noise"
+    assert lines[:-1] == ["nnstyle: note: other.png is not the mask of x.png, or has changed"] * 2
+
+
+def test_other_masks_and_initial_images_are_said(folder, several, nnstyle_in, prepared):
+    for name in ("right.png", "start.png"):
+        Image.fromarray(noise(40, 56, seed=9)).save(folder / name)
+    lines = nnstyle_in("--like", "x.png", *PICTURES, "van.gogh", "--size", "60")[1]
+    assert lines[:-1] == [
+        "nnstyle: note: start.png is not the initial image of x.png, or has changed",
+        *["nnstyle: note: right.png is not the mask of x.png, or has changed"] * 2,
+    ]
+
+
+@pytest.mark.parametrize("name", ["left.png", "start.png"])
+def test_a_mask_or_an_initial_image_that_is_missing_is_named(folder, several, nnstyle_in, name):
+    (folder / name).unlink()
+    status, (line,) = nnstyle_in("--like", "x.png", *PICTURES, "van.gogh")
+    how = "--mask" if name == "left.png" else "--init"
+    assert status == 2 and f"'{name}' is neither beside" in line and line.endswith(f"give it with {how}")
+
+
+def test_another_number_of_paintings_is_said(folder, several, nnstyle_in, prepared):
+    lines = nnstyle_in("--like", "x.png", *PICTURES)[1]
+    assert lines[:-1] == ["nnstyle: note: x.png was painted from 3 paintings, this is from 1"]
+    assert prepared[0].mask_names == ("",) and prepared[0].settings.colour == "match"
 
 
 def test_a_picture_of_before_is_painted_too(picture, nnstyle_in):
@@ -358,7 +414,7 @@ ODD = [
 def test_settings_that_somebody_made_up_take_one_line(picture, nnstyle_in, prepared, share):
     """No value in any place leads to a traceback, to two lines of complaint, or to a letter that a terminal obeys."""
     usual = stored_settings(picture)
-    names = [*usual, "unfinished", "terms", "mask", "style_weight"]
+    names = [*usual, "unfinished", "terms", "init_sha256"]
     for name, value in list(itertools.product(names, ODD))[::share]:
         save_image(noise(32, 48), picture, usual | {name: value})
         status, lines = nnstyle_in("--like", "x.png")
