@@ -36,7 +36,7 @@ def on_terminal(folder, *arguments, columns=120):
 @pytest.mark.slow
 def test_a_bar_on_a_terminal(folder):
     status, shown, stdout = on_terminal(folder, *LONGER)
-    assert status == 0 and "stylized.png" in stdout
+    assert status == 0 and "content-style.png" in stdout
     left = r"\[(\d+:\d+|\?) left\]"
     assert re.search(rf"\d+% ?\|.*\| *\d+/30 {left} loss \S+ = content \S+ \+ style \S+", shown)
     assert "iteration" not in shown and shown.count("\n") <= 1
