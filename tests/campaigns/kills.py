@@ -286,12 +286,13 @@ class Campaign:
 
 
 def is_whole(content):
-    """Whether bytes are a picture that can be read to its end, with its settings inside."""
+    """Whether bytes are a picture that can be read to its end, with its settings and its colour profile inside."""
     try:
         with Image.open(BytesIO(content)) as image:
             image.load()
             text = image.info.get("nnstyle") or image.getexif().get(270, "")
-            return '"iterations"' in text
+            has_profile = bool(image.info.get("icc_profile"))  # it stands at the end of a TIFF
+            return has_profile and '"iterations"' in text
     except (OSError, SyntaxError, ValueError):
         return False
 
