@@ -17,13 +17,11 @@ STARTS = (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")
 # Tags of TIFF 6.0, some by other names.
 SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, LENGTH, BITS, PHOTOMETRIC, SAMPLES = 254, 255, 256, 257, 258, 262, 277
 MAX_SAMPLE, INNER_PAGES, SAMPLE_FORMAT, MAX_SAMPLE_OF_FORMAT = 281, 330, 339, 341
-REDUCED, MASK, DEPTH = (
-    1,
-    4,
-    8,
-)  # bits of SUBFILE_TYPE: a smaller version of another page, and what belongs to one
+# Bits of SUBFILE_TYPE: a smaller version of another page; a mask for one; a map of its depths.
+REDUCED, MASK, DEPTH = 1, 4, 8
 OLD_REDUCED = 2
-WHITE_IS_ZERO, BLACK_IS_ZERO, SENSOR, LINEAR_RAW = 0, 1, 32803, 34892  # values of PHOTOMETRIC; two are DNG's
+WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1  # values of PHOTOMETRIC
+SENSOR, LINEAR_RAW = 32803, 34892  # and those of raw files
 SIGNED = 2  # a value of SAMPLE_FORMAT
 
 WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # TIFF's types, as `struct` knows them
@@ -62,6 +60,7 @@ class Page:
 
     @property
     def pixels(self) -> int:
+        """How many it has."""
         return self.first(WIDTH) * self.first(LENGTH)
 
 
@@ -97,21 +96,28 @@ class Pages:
         return bool(place) and place not in self.seen and len(self.seen) < MOST_PAGES
 
     def page(self, place: int) -> tuple[Page, int]:
-        """The page at a place, and the place of the next one."""
+        """The page at a place, and the place of the next one.
+
+        It is described by entries of a tag, a type, a count, and the numbers, or the place where they are if
+        they need more room than a pointer.
+        """
         self.seen.add(place)
-        page, pointer_size = Page(place), struct.calcsize(self.pointer)
-        form, entry_size = ("Q", 20) if self.is_big else ("H", 12)
-        count = self.number(place, form)
-        first = place + struct.calcsize(form)
+        page = Page(place)
+        count_form, entry_size = ("Q", 20) if self.is_big else ("H", 12)
+        room = struct.calcsize(self.pointer)
+        count = self.number(place, count_form)
+        first = place + struct.calcsize(count_form)
         for entry in range(first, first + min(count, MOST_TAGS) * entry_size, entry_size):
-            tag, kind = self.number(entry, "H"), self.number(entry + 2, "H")
-            if kind in WHOLE_NUMBERS:
-                form, count_there = WHOLE_NUMBERS[kind], self.number(entry + 4, self.pointer)
-                numbers_at = entry + 4 + pointer_size
-                if struct.calcsize(form) * count_there > pointer_size:
-                    numbers_at = self.number(numbers_at, self.pointer)
-                page.tags[tag] = self.numbers(numbers_at, form, min(count_there, MOST_NUMBERS))
-                page.stored[tag] = numbers_at, form
+            form = WHOLE_NUMBERS.get(self.number(entry + 2, "H"))
+            if form is None:
+                continue
+            length = self.number(entry + 4, self.pointer)
+            start = entry + 4 + room
+            if length * struct.calcsize(form) > room:
+                start = self.number(start, self.pointer)
+            tag = self.number(entry, "H")
+            page.tags[tag] = self.numbers(start, form, min(length, MOST_NUMBERS))
+            page.stored[tag] = start, form
         return page, self.number(first + count * entry_size, self.pointer)
 
     def number(self, place: int, form: str) -> int:

@@ -25,6 +25,7 @@ from PIL import Image
 from nnstyle import InputError
 from nnstyle.checkpoint import summarize_checkpoint
 from nnstyle.optimizers import OPTIMIZERS
+from nnstyle.pictures.colour import srgb_profile
 from tests.support.command import files, make_pictures, start
 
 from .findings import Findings
@@ -286,13 +287,13 @@ class Campaign:
 
 
 def is_whole(content):
-    """Whether bytes are a picture that can be read to its end, with its settings and its colour profile inside."""
+    """Whether bytes are a picture that can be read to its end, with its settings and its profile inside."""
     try:
         with Image.open(BytesIO(content)) as image:
             image.load()
             text = image.info.get("nnstyle") or image.getexif().get(270, "")
-            has_profile = bool(image.info.get("icc_profile"))  # it stands at the end of a TIFF
-            return has_profile and '"iterations"' in text
+            profile = image.info.get("icc_profile", b"")  # the very end of a TIFF
+            return '"iterations"' in text and profile == srgb_profile()
     except (OSError, SyntaxError, ValueError):
         return False
 

@@ -217,7 +217,7 @@ def test_memory_that_does_not_suffice_is_bad_input_too(bad_files, monkeypatch, c
     )
 
 
-@pytest.mark.parametrize("place", ["nnstyle.pictures.decode.to_rgb", "nnstyle.job.resize"])
+@pytest.mark.parametrize("place", ["nnstyle.pictures.decode.open_picture", "nnstyle.job.resize"])
 def test_a_picture_that_needs_too_much_memory_is_named_and_not_the_size_of_the_result(
     bad_files, monkeypatch, capsys, place
 ):
