@@ -108,7 +108,11 @@ class Job:
 
 def what_decides(described: dict[str, Any]) -> dict[str, Any]:
     """What decides a picture, of what `Job.describe` tells: a file's content does, its name does not."""
-    return {name: value for name, value in described.items() if not described.get(f"{name}_sha256")}
+    return {
+        name: value
+        for name, value in described.items()
+        if not described.get(f"{name.removesuffix('_file')}_sha256")
+    }
 
 
 def describe_term(term: Term) -> dict[str, Any]:

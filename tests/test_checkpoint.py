@@ -211,12 +211,13 @@ def test_an_array_of_another_kind_is_stored_as_float32(stored, kind):
     np.testing.assert_array_equal(image, state.image)
 
 
-def test_pictures_may_be_renamed(tmp_path):
+def test_pictures_and_the_network_may_be_renamed(tmp_path):
     jobs = []
     for name, image in (("a.png", CONTENT), ("b.png", CONTENT), ("b.png", STYLE)):
         Image.fromarray(image).save(tmp_path / name)
         how = {"size": 48, "iterations": 4, "border": 0, "optimizer": "lbfgs-nnstyle"}
-        jobs.append(prepare(tmp_path / name, STYLE, tiny_weights(), **how))
+        weights = replace(tiny_weights(), path=tmp_path / name)
+        jobs.append(prepare(tmp_path / name, STYLE, weights, **how))
     assert jobs[0].digest == jobs[1].digest != jobs[2].digest
     save_checkpoint(tmp_path / "x", jobs[0], state_after(jobs[0], 3))
     assert len(run(jobs[1], resume=load_checkpoint(tmp_path / "x", jobs[1])).losses) == 4

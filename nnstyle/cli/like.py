@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, shown
-from ..job import Job, digest, load_initial, load_mask, load_resized
+from ..job import Job, digest, load_content, load_initial, load_mask, load_resized
 from ..notes import heard_by, note
 from ..pictures.saving import is_same_file
-from ..settings import INITIAL_IMAGES
+from ..settings import INITIAL_IMAGES, Settings
 from ..styles import Style
 from ..version import __version__
 from ..weights import load_weights
@@ -37,8 +37,9 @@ class Like(Painted):
 
     def __init__(self, path: str | os.PathLike):
         super().__init__(path)
-        self.digest = functools.cache(picture_digest)
-        self.fitted_digest = functools.cache(fitted_digest)
+        self.digests_of_photograph = functools.cache(digests_of_photograph)
+        self.digest_of_painting = functools.cache(digest_of_painting)
+        self.digest_of_fitted = functools.cache(digest_of_fitted)
 
     @functools.cached_property
     def styles(self) -> list[Style]:
@@ -71,12 +72,12 @@ class Like(Painted):
     def fill_in_files(self, arguments: argparse.Namespace) -> None:
         """Find the files that are named in the picture and were not given."""
         if arguments.content is None:
-            name, sha256 = self.stored.get("content"), self.stored.get("content_sha256")
-            arguments.content = self.find_picture("photograph", name, sha256, self.settings.size)
+            name = self.stored.get("content")
+            arguments.content = self.find_picture("photograph", name, self.is_photograph)
         if not arguments.styles:
             arguments.styles = [
-                self.find_picture("painting", style.image, sha256, style.size(self.settings))
-                for style, sha256 in zip(self.styles, self.column("style_sha256"), strict=True)
+                self.find_picture("painting", style.image, functools.partial(self.is_painting, number))
+                for number, style in enumerate(self.styles)
             ]
         if arguments.weights is None:
             name = self.stored.get("weights_file") or self.stored.get("weights")
@@ -105,6 +106,8 @@ class Like(Painted):
         What was left open is left open again: another size gets the scales and the beta that suit it.
         """
         values = {name: getattr(self.settings, name) for name in NAMES}
+        if self.settings.transparency == Settings.transparency:
+            del values["transparency"]  # the output's format may have none
         known = known_weights(self.stored)
         if known:  # of others it is not known here what they state
             for name in self.usual(load_weights(known) if known == "pocket" else None):
@@ -124,14 +127,20 @@ class Like(Painted):
         return self.is_photograph(arguments.content)
 
     def is_photograph(self, path: str) -> bool:
-        """Whether a file is the photograph."""
-        return self.digest(path, self.settings.size) == self.stored.get("content_sha256")
+        """Whether a file is the photograph, in its pixels."""
+        stored = self.stored.get("content_sha256"), self.stored.get("alpha_sha256")
+        return self.digests_of_photograph(path, self.settings) == stored
 
-    def find_picture(self, what: str, name: Any, sha256: Any, size: int) -> str:
+    def is_painting(self, number: int, path: str) -> bool:
+        """Whether a file is the painting of this number."""
+        size = self.styles[number].size(self.settings)
+        return self.digest_of_painting(path, size) == self.column("style_sha256")[number]
+
+    def find_picture(self, what: str, name: Any, is_it: Callable[[str], bool]) -> str:
         """The path of a photograph or painting: of several that have its name, the one with its pixels."""
         places = self.places(name, os.path.isfile)
         for path in (*places, *places_in([SAMPLES], name)):
-            if os.path.isfile(path) and self.digest(path, size) == sha256:
+            if os.path.isfile(path) and is_it(path):
                 return path
         return self.first(places, what, name)
 
@@ -171,16 +180,15 @@ class Like(Painted):
         if len(styles) != len(self.styles):
             yield f"{self.path} was painted from {len(self.styles)} paintings, this is from {len(styles)}"
             return
-        sums, mask_sums = self.column("style_sha256"), self.column("mask_sha256")
-        for style, stored, sha256, mask_sha256 in zip(styles, self.styles, sums, mask_sums, strict=True):
-            if self.digest(style.image, stored.size(self.settings)) != sha256:
+        for number, (style, mask_sha256) in enumerate(zip(styles, self.column("mask_sha256"), strict=True)):
+            if not self.is_painting(number, style.image):
                 yield f"{style.image} is not the painting of {self.path}, or has changed"
             if style.mask and self.is_other(load_mask, style.mask, content, mask_sha256):
                 yield f"{style.mask} is not the mask of {self.path}, or has changed"
 
     def is_other(self, load: Callable[..., np.ndarray], path: str, content: str, sha256: Any) -> bool:
         """Whether a mask or an initial image, brought to the photograph's size, has other pixels."""
-        return self.fitted_digest(load, path, content, self.settings.size) != sha256
+        return self.digest_of_fitted(load, path, content, self.settings) != sha256
 
     def other_circumstances(self, job: Job, device: str) -> Iterator[str]:
         """What else differs."""
@@ -213,20 +221,33 @@ def places_in(folders: list[Path], name: Any) -> list[str]:
     return [] if base in ("", ".", "..") else [str(folder / base) for folder in folders]
 
 
-def picture_digest(path: str, size: int) -> str:
-    """SHA-256 of a picture's pixels at a size, "" if it cannot be read."""
-    return pixel_digest(lambda: load_resized(path, size))
+def digests_of_photograph(path: str, settings: Settings) -> tuple[str | None, str | None]:
+    """SHA-256 of a photograph's pixels and of its alpha channel, None where there is none."""
+    colours, alpha = quietly(lambda: load_content(path, settings)) or (None, None)
+    return digest_if(colours), digest_if(alpha)
 
 
-def fitted_digest(load: Callable[..., np.ndarray], path: str, content: str, size: int) -> str:
-    """The same of what is loaded to fit a content image of a size: a mask, an initial image."""
-    return pixel_digest(lambda: load(path, load_resized(content, size)))
+def digest_of_painting(path: str, size: int) -> str | None:
+    """The same of a painting."""
+    return digest_if(quietly(lambda: load_resized(path, size)))
 
 
-def pixel_digest(load: Callable[[], np.ndarray]) -> str:
-    """SHA-256 of the pixels that a function loads, "" if it cannot. All is said when they are loaded to be painted."""
+def digest_of_fitted(
+    load: Callable[..., np.ndarray], path: str, content: str, settings: Settings
+) -> str | None:
+    """The same of what is brought to the photograph's size: a mask, an initial image."""
+    return digest_if(quietly(lambda: load(path, load_content(content, settings)[0])))
+
+
+def digest_if(pixels: np.ndarray | None) -> str | None:
+    """SHA-256 of pixels, if there are any."""
+    return None if pixels is None else digest(pixels)
+
+
+def quietly(load: Callable[[], Any]) -> Any:
+    """What a function loads, or None if it cannot. What is to be said is said when it is loaded to be painted."""
     with heard_by(lambda message: None):
         try:
-            return digest(load())
+            return load()
         except InputError:
-            return ""
+            return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..pictures.saving import FORMATS, has_transparency
 from ..pictures.stored import settings_and_size
 from ..settings import Settings
 from ..weights import Weights, load_weights
@@ -18,7 +19,7 @@ from ..weights.known import KNOWN
 NAMES = [field.name for field in fields(Settings)]
 # What is stored beside the fields of `Settings`.
 MADE_OF = [
-    *("content", "content_sha256", "style", "style_sha256", "style_scales", "style_weights"),
+    *("content", "content_sha256", "alpha_sha256", "style", "style_sha256", "style_scales", "style_weights"),
     *("mask", "mask_sha256", "init_sha256", "weights", "weights_file", "weights_sha256"),
 ]
 REST = ["preprocessing_reason", "terms", "losses", "unfinished", "device", "nnstyle"]
@@ -124,6 +125,8 @@ class Painted:
         found -= self.usual(pocket)
         if self.settings.optimizer in (None, usual_optimizer):
             found.discard("optimizer")
+        if self.path.suffix.lower() in FORMATS and not has_transparency(self.path):
+            found.discard("transparency")
         return found if pocket else found | {"weights"}
 
 

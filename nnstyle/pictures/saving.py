@@ -36,6 +36,7 @@ PLAIN_OPTIONS: dict[str, dict[str, Any]] = OPTIONS | {
     },  # of what is lossless, quality is the effort
     "TIFF": {},
 }
+MOST_IN_JPEG = 65_000  # bytes of EXIF data: 64 KB
 IMAGE_DESCRIPTION = 270  # the EXIF and TIFF tag
 IN_16_BITS = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
 LEVEL, PLAIN_LEVEL = 6, 1  # of zlib, for those
@@ -162,6 +163,11 @@ def encoded(image: np.ndarray, format: str, settings: dict[str, Any], plain: boo
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_text("nnstyle", text)
     else:
+        if format == "JPEG" and len(text) > MOST_IN_JPEG:
+            note(
+                "the settings are too long for a JPEG, which is saved without: a PNG, WebP or TIFF holds them"
+            )
+            text = ""
         options["exif"] = Image.Exif()
         options["exif"][IMAGE_DESCRIPTION] = text
     memory = io.BytesIO()

@@ -280,8 +280,8 @@ def test_a_note_about_a_picture_is_made_once(folder, nnstyle_in):
         image.putalpha(100)
     image.save("content.png")
     nnstyle_in(*PICTURES, *SMALL, "-o", "x.png")
-    _, lines = nnstyle_in("--like", "x.png")
-    assert len(lines) == 1 and "transparent" in lines[0]
+    _, lines = nnstyle_in("--like", "x.png", "--transparency", "white")
+    assert len([line for line in lines if "transparent" in line]) == 1
 
 
 def test_an_unfinished_picture_is_painted_to_the_end(folder, nnstyle_in, monkeypatch):
@@ -338,6 +338,27 @@ def test_several_paintings_with_all_that_goes_with_them_make_the_same_bytes(fold
         shutil.move(path, folder)
     assert nnstyle_in("--like", "x.png") == (0, [])
     assert (folder / "content-style-and-2-more.png").read_bytes() == several.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
+@pytest.mark.parametrize("options", [[], ["--transparency", "white"]])
+def test_a_cut_out_makes_the_same_bytes(folder, nnstyle_in, ending, options):
+    with Image.open("content.png") as image:
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    image.save("content.png")
+    assert nnstyle_in(*PICTURES, *SMALL, *options, "-o", f"x{ending}")[0] == 0
+    status, lines = nnstyle_in("--like", f"x{ending}", "-o", f"y{ending}")
+    assert status == 0 and not [line for line in lines if "x." in line]
+    assert (folder / f"y{ending}").read_bytes() == (folder / f"x{ending}").read_bytes()
+    assert nnstyle_in("--like", f"x{ending}", "-o", "z.jpg")[0] == 0
+
+
+def test_another_alpha_channel_is_another_photograph(picture, nnstyle_in, prepared):
+    with Image.open("content.png") as image:
+        image.putalpha(100)
+    image.save("content.png")
+    lines = nnstyle_in("--like", "x.png")[1]
+    assert any("content.png is not the photograph of x.png" in line for line in lines)
 
 
 def test_weights_and_masks_may_be_given(folder, several, nnstyle_in, prepared):

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nnstyle
 from nnstyle import InputError
+from nnstyle.notes import heard_by
 from nnstyle.pictures import FORMATS, check_no_input_is_replaced, check_output, save_image
 from nnstyle.pictures.colour import srgb_profile
+from nnstyle.pictures.saving import MOST_IN_JPEG
 from tests.support.pictures import noise, stored_settings
 
 EXACT = [ending for ending in FORMATS if ending not in (".jpg", ".jpeg")]
@@ -235,3 +238,23 @@ def test_an_encoder_that_gets_no_memory_is_no_full_disk(tmp_path, monkeypatch):
     with pytest.raises(MemoryError):
         save_image(noise(40, 56), tmp_path / "x.png", SETTINGS)
     assert os.listdir(tmp_path) == ["x.png"] and (tmp_path / "x.png").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_settings_that_are_very_long_cost_no_picture(tmp_path, ending):
+    """A JPEG holds 64 KB of them."""
+    settings, notes = {"style": ["painting.jpg"] * 6000}, []
+    with heard_by(notes.append):
+        save_image(noise(40, 56), tmp_path / f"x{ending}", settings)
+    if ending in (".jpg", ".jpeg"):
+        assert len(notes) == 1 and "too long for a JPEG" in notes[0]
+        with pytest.raises(InputError, match="no settings"):
+            nnstyle.stored_settings(tmp_path / f"x{ending}")
+    else:
+        assert notes == [] and nnstyle.stored_settings(tmp_path / f"x{ending}") == settings
+
+
+def test_settings_that_just_fit_into_a_jpeg_are_kept(tmp_path):
+    settings = {"": "x" * (MOST_IN_JPEG - 8)}
+    save_image(noise(40, 56), tmp_path / "x.jpg", settings)
+    assert stored_settings(tmp_path / "x.jpg") == settings
