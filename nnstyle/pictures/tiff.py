@@ -23,6 +23,8 @@ OLD_REDUCED = 2
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1  # values of PHOTOMETRIC
 SENSOR, LINEAR_RAW = 32803, 34892  # and those of raw files
 SIGNED = 2  # a value of SAMPLE_FORMAT
+COMPRESSION, PLANES, EXTRA_SAMPLES = 259, 284, 338
+IN_PREMULTIPLIED_PLANES = 1, 2, 1  # their values: none, each channel for itself, colours multiplied by alpha
 
 WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # TIFF's types, as `struct` knows them
 MOST_PAGES, MOST_TAGS, MOST_NUMBERS = 1000, 1000, 64  # in a file, of a page, of a tag
@@ -153,6 +155,8 @@ def open_tiff(file: BinaryIO) -> Image.Image:
         raise InputError(
             f"its colours go from 0 to {white}, in 16 bits: save it anew with 8 bits, or from 0 to 65535"
         )
+    if (page.first(COMPRESSION), page.first(PLANES), page.first(EXTRA_SAMPLES)) == IN_PREMULTIPLIED_PLANES:
+        raise not_read(page)  # Pillow would call it damaged
     is_inverted = page.first(PHOTOMETRIC, BLACK_IS_ZERO) == WHITE_IS_ZERO and page.first(BITS) > 8
     changes = {}
     if page is not pages.outer[0]:
@@ -163,14 +167,19 @@ def open_tiff(file: BinaryIO) -> Image.Image:
     try:
         image = Image.open(changed(file, changes), formats=("TIFF",))
     except UnidentifiedImageError:
-        raise InputError(
-            f"a TIFF with {page.first(SAMPLES, 1)} x {page.first(BITS, 1)} bits a pixel of this kind is not read"
-            " here: save it anew as RGB with 8 bits, or as PNG"
-        ) from None
+        raise not_read(page) from None
     if is_inverted:
         assert isinstance(image, TiffImagePlugin.TiffImageFile)
         image.tag_v2[PHOTOMETRIC] = WHITE_IS_ZERO
     return image
+
+
+def not_read(page: Page) -> InputError:
+    """What to raise for a page that Pillow does not decode."""
+    return InputError(
+        f"a TIFF with {page.first(SAMPLES, 1)} x {page.first(BITS, 1)} bits a pixel of this kind is not read"
+        " here: save it anew as RGB with 8 bits, or as PNG"
+    )
 
 
 def choose_page(pages: Pages) -> Page:

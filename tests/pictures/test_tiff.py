@@ -229,6 +229,14 @@ def test_premultiplied_grey_is_divided():
     assert abs(picture.astype(int) - (127 * 128 + 255 * 127) / 255).max() <= 1
 
 
+def test_premultiplied_planes_are_named_not_called_damaged():
+    pixels = np.full((4, 40, 40), 128, np.uint8)
+    tags, data = page(np.moveaxis(pixels, 0, -1), t338=1, t284=2)
+    tags |= {279: (LONG, [1600] * 4)}
+    with pytest.raises(InputError, match="a TIFF with 4 x 8 bits a pixel of this kind is not read here"):
+        load_image(tiff_of((tags, data)))
+
+
 def test_pages_are_read_only_so_far():
     """A ring of pages, and thousands of them."""
     ring = bytearray(tiff_of(page(SMALL), page(PICTURE)))
