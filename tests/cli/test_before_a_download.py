@@ -71,7 +71,7 @@ def test_the_command_line(downloads, capsys, line, words):
         {"content": "missing.png"},
         {"style": "missing.png"},
         {"style": np.zeros((4, 4), np.int64)},
-        {"style": ["style.png", "style.png"]},
+        {"style": []},
         {"content": "strip.png"},
         {"size": 20000},
         {"size": 80, "scales": 2},

@@ -71,7 +71,7 @@ def test_ctrl_c_leaves_an_existing_output_alone(folder):
 def test_ctrl_c_before_the_first_iteration_writes_nothing(folder):
     noise_with_alpha = np.dstack([noise(400, 560), np.full((400, 560), 200, np.uint8)])
     Image.fromarray(noise_with_alpha).save(folder / "content.png")
-    slow = ["content.png", "style.png", "--size", "1500", "--scales", "1"]
+    slow = ["content.png", "style.png", "--size", "1500", "--scales", "1", "--transparency", "white"]
     with start(folder, *slow) as process:
         assert "transparent" in process.stderr.readline()  # the picture is being read
         process.send_signal(signal.SIGINT)

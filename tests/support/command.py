@@ -39,7 +39,7 @@ def run(folder, *arguments, **environment):
 
 def start(folder, *arguments, stderr=subprocess.PIPE, program=("-m", "nnstyle")):
     """Start in a folder, to be watched and interrupted."""
-    return subprocess.Popen(
+    return Watched(
         command(arguments, program),
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -48,6 +48,15 @@ def start(folder, *arguments, stderr=subprocess.PIPE, program=("-m", "nnstyle"))
         env=ENVIRONMENT,
         preexec_fn=take_signals,
     )
+
+
+class Watched(subprocess.Popen):
+    """A process that ends with the block: it does not go on for an hour where a check in it fails."""
+
+    def __exit__(self, kind, *error):
+        if kind:
+            self.kill()
+        super().__exit__(kind, *error)
 
 
 def take_signals():
