@@ -65,10 +65,10 @@ class State:
         Index of the scale, 0 for the smallest.
     image : float32 array, shape (h, w, 3)
         The canvas, border and all, as the network sees it at that scale.
-    history : list of (array, array), or None
-        The steps that our own L-BFGS remembers. With them the resumed run computes what the
-        uninterrupted one would have, bit for bit. SciPy's L-BFGS-B does not hand its steps out:
-        it starts anew from the image.
+    history : dict of str to float32 array, or None
+        What the optimizer remembers: arrays like `image`, or of shape () for a number. With it the
+        resumed run computes what the uninterrupted one would have, bit for bit. SciPy's L-BFGS-B does
+        not hand its steps out: it starts anew from the image.
     records : tuple of Record
         Of all iterations so far.
     """
@@ -76,7 +76,7 @@ class State:
     job: str
     scale: int
     image: np.ndarray
-    history: list | None = None
+    history: dict[str, np.ndarray] | None = None
     records: tuple[Record, ...] = field(default=())
 
 
@@ -90,14 +90,11 @@ class Summary:
         What `nnstyle.Job.describe` told of the job.
     scale : int
     records : tuple of Record
-    steps : int or None
-        How many steps the optimizer remembered.
     """
 
     job: dict[str, Any]
     scale: int
     records: tuple[Record, ...]
-    steps: int | None
 
 
 def save_checkpoint(path: str | os.PathLike, job: Job, state: State) -> None:
@@ -118,17 +115,14 @@ def save_checkpoint(path: str | os.PathLike, job: Job, state: State) -> None:
         If the file cannot be written, or the job has thousands of terms. An earlier file of this name is
         then still there.
     """
-    arrays = {"image": state.image}
-    for number, (s, y) in enumerate(state.history or ()):
-        arrays |= {f"s{number}": s, f"y{number}": y}
-    arrays = {name: np.ascontiguousarray(array, "<f4") for name, array in arrays.items()}
+    arrays = {"image": state.image} | (state.history or {})
+    arrays = {name: np.asarray(array, "<f4", order="C") for name, array in arrays.items()}
     names, arrays["records"] = table_of(state.records)
     about = {
         "version": VERSION,
         "job": job.describe(),
         "scale": state.scale,
         "losses": names,
-        "steps": None if state.history is None else len(state.history),
     }
     header: dict[str, dict] = {"__metadata__": {KEY: json.dumps(about)}}
     end = 0
@@ -213,7 +207,7 @@ def load_checkpoint(path: str | os.PathLike, job: Job) -> State:
             raise unusable(path, f"it belongs to another job: {'; '.join(differences)}")
         most_pixels = job.settings.canvas_pixels(*job.content.shape[:2])
         with complaints_name(path):
-            image, history = read_arrays(file, summary, most_pixels)
+            image, history = read_arrays(file, most_pixels)
     return State(job.digest, summary.scale, image, history, summary.records)
 
 
@@ -261,24 +255,22 @@ def read_summary(file: Any) -> Summary:
     if math.prod(file.get_slice("records").get_shape()) > MOST_NUMBERS:
         raise ValueError
     records = records_of(names, read(file, "records", "F64"))
-    return Summary(dict(about["job"]), scale, records, about["steps"])
+    return Summary(dict(about["job"]), scale, records)
 
 
-def read_arrays(file: Any, summary: Summary, most_pixels: int) -> tuple[np.ndarray, list | None]:
+def read_arrays(file: Any, most_pixels: int) -> tuple[np.ndarray, dict[str, np.ndarray] | None]:
     """The canvas of an open checkpoint, and what the optimizer remembered."""
     shape = tuple(file.get_slice("image").get_shape())
     if len(shape) != 3 or math.prod(shape) > 3 * most_pixels:
         raise ValueError
-    image = read_finite(file, "image", shape)
-    if summary.steps is None:
-        return image, None
-    numbers = range(summary.steps)
-    return image, [tuple(read_finite(file, f"{kind}{i}", shape) for kind in "sy") for i in numbers]
+    names = set(file.keys()) - {"image", "records"}
+    history = {name: read_finite(file, name, shape, ()) for name in sorted(names)}
+    return read_finite(file, "image", shape), history or None
 
 
-def read_finite(file: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """An array of float32, if it has this shape and all its numbers are finite."""
-    if tuple(file.get_slice(name).get_shape()) != shape:
+def read_finite(file: Any, name: str, *shapes: tuple[int, ...]) -> np.ndarray:
+    """An array of float32, if it has one of these shapes and all its numbers are finite."""
+    if tuple(file.get_slice(name).get_shape()) not in shapes:
         raise ValueError
     array = read(file, name, "F32")
     if not np.isfinite(array).all():

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from .errors import InputError, shown
 from .network import POOLINGS
-from .optimizers import BOUNDED, OPTIMIZERS
+from .optimizers import BOUNDED, OPTIMIZERS, WITH_RATE
+from .optimizers.adam import LEARNING_RATE
 from .pictures import LARGEST, SMALLEST
 from .pictures.preprocessing import WRITTEN, Preprocessing, parse_preprocessing, spell_preprocessing
 
@@ -150,9 +151,17 @@ class Settings:
         None,
         PICTURE,
         "lbfgs: SciPy's L-BFGS-B, in float64 on the processor; lbfgs-nnstyle: our own L-BFGS, in float32"
-        " where the picture is",
+        " where the picture is; adam: Adam, likewise, and the picture is an average of its latest",
         shown="lbfgs; on a GPU lbfgs-nnstyle",
         choices=tuple(OPTIMIZERS),
+    )
+    learning_rate: float | None = setting(
+        None,
+        PICTURE,
+        "of adam: how far a pixel moves in an iteration, in levels of 0..255",
+        shown=f"{LEARNING_RATE:g}",
+        type=float,
+        metavar="LEVELS",
     )
     bounded: bool = setting(
         False,
@@ -295,6 +304,14 @@ class Settings:
         for name in ("beta", "beta_per_pixel"):
             if getattr(self, name) is not None:
                 self._set(name, weight_value(name, getattr(self, name)))
+        if self.learning_rate is not None:
+            self._set("learning_rate", weight_value("learning_rate", self.learning_rate))
+            if not 0 < self.learning_rate <= 255:
+                raise InputError("learning_rate must be above 0 and at most 255")
+            if self.optimizer not in WITH_RATE:
+                raise InputError(
+                    "a learning_rate is for the optimizer adam: choose it, or leave the rate out"
+                )
         if self.beta is not None and self.beta_per_pixel is not None:
             raise InputError("give either beta or beta_per_pixel, not both")
         if self.layer_weights is None:
@@ -323,7 +340,9 @@ class Settings:
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} must be True or False, not {shown(getattr(self, name))}")
         if self.bounded and self.optimizer not in (None, *BOUNDED):
-            raise InputError("bounded pictures need the optimizer lbfgs: the other one knows no bounds")
+            raise InputError(
+                f"bounded pictures need the optimizer {' or '.join(BOUNDED)}: this one knows no bounds"
+            )
 
     def with_scales(self, shortest_edge: int) -> "Settings":
         """These settings with the number of scales decided, where it was left open.
@@ -344,7 +363,7 @@ class Settings:
         return replace(self, scales=min(1 + max(wanted, 0), 1 + possible, self.iterations))
 
     def decided(self, weights: "Weights | None", height: int, width: int) -> "Settings":
-        """These settings with beta, layer weights and pooling decided, where they were left open.
+        """These settings with beta, layer weights, pooling and learning rate decided, where left open.
 
         Parameters
         ----------
@@ -366,8 +385,15 @@ class Settings:
             count = len(self.style_layers)
             layer_weights = (1 / count,) * count
         stated = None if weights is None else weights.pooling
-        pooling = self.pooling or stated or POOLING
-        return replace(self, beta=beta, beta_per_pixel=None, layer_weights=layer_weights, pooling=pooling)
+        rate = self.learning_rate or (LEARNING_RATE if self.optimizer in WITH_RATE else None)
+        return replace(
+            self,
+            beta=beta,
+            beta_per_pixel=None,
+            layer_weights=layer_weights,
+            pooling=self.pooling or stated or POOLING,
+            learning_rate=rate,
+        )
 
     def usual_beta(self, weights: "Weights | None", height: int, width: int) -> float:
         """The default beta for this network and a picture of this size, for an alpha of 1."""
@@ -421,6 +447,7 @@ class Options(TypedDict, total=False):
     colour: str
     transparency: str
     optimizer: str | None
+    learning_rate: float | None
     bounded: bool
     bits: int
     alpha: float

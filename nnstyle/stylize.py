@@ -24,7 +24,7 @@ from .job import Job, prepare
 from .network import Network
 from .notes import note
 from .objective import Objective, StyleTerm, Term, paper_terms, set_targets
-from .optimizers import ON_HOST, OPTIMIZERS
+from .optimizers import ON_HOST, OPTIMIZERS, WITH_RATE
 from .pictures.preprocessing import Preprocessing
 from .regions import Region, regions_of
 from .settings import Settings
@@ -102,6 +102,7 @@ def stylize(
     colour: str = Settings.colour,
     transparency: str = Settings.transparency,
     optimizer: str | None = Settings.optimizer,
+    learning_rate: float | None = Settings.learning_rate,
     bounded: bool = Settings.bounded,
     bits: int = Settings.bits,
     alpha: float = Settings.alpha,
@@ -140,9 +141,9 @@ def stylize(
     low_memory : bool, optional
         Keep nothing in memory that can be computed again: less memory, about twice the time. By default
         only where memory is short, with a note.
-    size, iterations, scales, style_scale, border, init, seed, colour, transparency, optimizer, bounded, \
-bits, alpha, beta, beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, preprocessing, \
-pooling
+    size, iterations, scales, style_scale, border, init, seed, colour, transparency, optimizer, learning_rate, \
+bounded, bits, alpha, beta, beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, \
+preprocessing, pooling
         The fields of `Settings`, which describes them.
 
     Returns
@@ -175,6 +176,7 @@ pooling
         colour=colour,
         transparency=transparency,
         optimizer=optimizer,
+        learning_rate=learning_rate,
         bounded=bounded,
         bits=bits,
         alpha=alpha,
@@ -425,7 +427,7 @@ class _Run:
         settings: Settings,
         weights: Weights,
         start: np.ndarray,
-        history: list | None,
+        history: dict[str, np.ndarray] | None,
     ) -> tuple[np.ndarray, str]:
         """Minimize equation (7) at one scale; return (image, reason)."""
         engine = self.engine
@@ -434,7 +436,12 @@ class _Run:
             self.on_canvas(pictures.preprocess(picture, weights.preprocessing))
             for picture in (self.inputs.content, *self.inputs.styles)
         )
-        bounds = pictures.pixel_range(weights.preprocessing) if settings.bounded else None
+        low, high = pictures.pixel_range(weights.preprocessing)
+        bounds: tuple[Array, Array] | None = (low, high) if settings.bounded else None
+        minimize = OPTIMIZERS[self.optimizer]
+        if self.optimizer in WITH_RATE:  # given in levels, taken in the network's units
+            rate = engine.asarray((high - low) / 255 * settings.learning_rate, np.float32)
+            minimize = partial(minimize, learning_rate=rate)
         with np.errstate(over="ignore", invalid="ignore"):  # the optimizers look for themselves
             network = Network(weights, str(settings.pooling), engine=engine)
             full_size = self.settings.canvas_pixels(*self.job.content.shape[:2])
@@ -445,15 +452,15 @@ class _Run:
             objective = Objective(network, terms)
             on_host = self.optimizer in ON_HOST
 
-            def report(image: Array, loss: float, history: list | None) -> bool:
+            def report(image: Array, loss: float, history: dict[str, Array] | None) -> bool:
                 self.report(index, settings.size, image, loss, dict(objective.losses), history, weights)
                 return self.stopped
 
             if not on_host:
                 start = engine.asarray(start, np.float32)
-                history = history and [tuple(engine.asarray(a, np.float32) for a in step) for step in history]
+                bounds = bounds and (engine.asarray(low, np.float32), engine.asarray(high, np.float32))
+                history = history and {name: engine.asarray(a, np.float32) for name, a in history.items()}
             function = evaluated_on_host(objective) if on_host else objective
-            minimize = OPTIMIZERS[self.optimizer]
             image, reason = minimize(function, start, settings.iterations, bounds, report, history)
         return to_host(image), reason
 
@@ -501,7 +508,7 @@ class _Run:
         image: Array,
         loss: float,
         losses: dict,
-        history: list | None,
+        history: dict[str, Array] | None,
         weights: Weights,
     ) -> None:
         """Record an iteration, and tell the callback."""
@@ -514,8 +521,8 @@ class _Run:
             return self.finished(self.cropped(image), weights.preprocessing, inputs)
 
         def state() -> State:
-            steps = history and [tuple(to_host(array) for array in step) for step in history]
-            return State(self.job.digest, scale, to_host(image), steps, tuple(self.records[:count]))
+            kept = history and {name: np.asarray(to_host(a), np.float32) for name, a in history.items()}
+            return State(self.job.digest, scale, to_host(image), kept, tuple(self.records[:count]))
 
         if self.engine.device.name != "cpu":
             pixels = picture()  # now: a GPU that fails takes its memory with it
@@ -550,7 +557,7 @@ class _Run:
 
     def resumed_start(
         self, state: State, initial: np.ndarray, planned: int
-    ) -> tuple[np.ndarray, list | None]:
+    ) -> tuple[np.ndarray, dict[str, np.ndarray] | None]:
         """The image and the optimizer's history to go on from, at a scale that ends when `planned` are done."""
         if state.image.shape != initial.shape or len(self.records) > planned:
             raise InputError(OTHER_STATE)

@@ -1,4 +1,4 @@
-"""A run that goes on from a state: with our own L-BFGS, bit for bit the uninterrupted one."""
+"""A run that goes on from a state: with our own L-BFGS and Adam, bit for bit the uninterrupted one."""
 
 import pickle
 from dataclasses import replace
@@ -14,6 +14,7 @@ from tests.support.terms import MeanAndVariance
 from tests.support.tiny import tiny_weights
 
 CONTENT, STYLE = noise(72, 68), noise(70, 72, seed=1)
+OWN = ["lbfgs-nnstyle", "adam"]
 
 
 def make_job(**settings):
@@ -41,6 +42,8 @@ def same(result, expected):
         {"scales": 2},
         {"scales": 2, "init": "noise", "pooling": "max", "tv_weight": 0.1},
         {"scales": 2, "init": "style", "rescale": False, "terms": [MeanAndVariance("conv2_1", 5.0)]},
+        {"optimizer": "adam", "size": 40},
+        {"optimizer": "adam", "scales": 2, "bounded": True, "learning_rate": 20, "init": "noise"},
     ],
 )
 def test_the_resumed_run_is_the_uninterrupted_one_after_every_iteration(settings):
@@ -56,8 +59,9 @@ def test_the_resumed_run_is_the_uninterrupted_one_after_every_iteration(settings
         assert result.reason == expected.reason and result.settings == expected.settings
 
 
-def test_it_may_be_interrupted_again_and_again():
-    job = make_job(scales=2)
+@pytest.mark.parametrize("optimizer", OWN)
+def test_it_may_be_interrupted_again_and_again(optimizer):
+    job = make_job(scales=2, optimizer=optimizer)
     expected, _ = states_of(job)
     state, runs = None, 0
     while True:
@@ -75,9 +79,10 @@ def test_it_may_be_interrupted_again_and_again():
     assert runs == job.settings.iterations and same(result, expected)
 
 
-def test_without_its_memory_it_would_be_another_run():
+@pytest.mark.parametrize("optimizer", OWN)
+def test_without_its_memory_it_would_be_another_run(optimizer):
     """The twin that must fail."""
-    job = make_job()
+    job = make_job(optimizer=optimizer)
     expected, states = states_of(job)
     assert not same(run(job, resume=replace(states[3], history=None)), expected)
 
@@ -88,7 +93,7 @@ def test_where_a_small_scale_ended_early_the_next_one_goes_on(monkeypatch):
 
     def minimize(objective, start, iterations, bounds, callback, history):
         if max(start.shape) == 36 + 64:  # as if no lower loss were found, after two iterations
-            iterations = 2 - len(history or ())
+            iterations = 2 - len(history or ()) // 2
         return original(objective, start, iterations, bounds, callback, history)
 
     monkeypatch.setitem(OPTIMIZERS, "lbfgs-nnstyle", minimize)
@@ -122,25 +127,28 @@ def test_the_time_goes_on_as_well():
     assert seconds == sorted(seconds) and seconds[2] == states[2].records[-1].seconds
 
 
-def test_a_state_is_plain_arrays_of_the_host_on_any_device():
-    job = make_job()
+@pytest.mark.parametrize("optimizer, kept", [("lbfgs-nnstyle", 2 * 7), ("adam", 4)])
+def test_a_state_is_plain_arrays_of_the_host_on_any_device(optimizer, kept):
+    job = make_job(optimizer=optimizer)
     _, states = states_of(job, engine=Engine(StrictDevice()))
-    arrays = [states[-1].image, *(array for step in states[-1].history for array in step)]
-    assert len(states[-1].history) == 7
+    arrays = [states[-1].image, *states[-1].history.values()]
+    assert len(states[-1].history) == kept
     assert all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays)
     assert not any(isinstance(array, StrictArray) for array in arrays)
 
 
-def test_on_a_device_too_the_resumed_run_is_the_uninterrupted_one():
+@pytest.mark.parametrize("optimizer", OWN)
+def test_on_a_device_too_the_resumed_run_is_the_uninterrupted_one(optimizer):
     """On the stand-in: a real GPU does not promise the same bits twice."""
-    job = make_job(scales=2, iterations=5)
+    job = make_job(scales=2, iterations=5, optimizer=optimizer)
     expected, states = states_of(job, engine=Engine(StrictDevice()))
     for state in states[:-1]:
         assert same(run(job, Engine(StrictDevice()), resume=state), expected)
 
 
-def test_a_finished_state_gives_the_picture():
-    job = make_job(scales=2)
+@pytest.mark.parametrize("optimizer", OWN)
+def test_a_finished_state_gives_the_picture(optimizer):
+    job = make_job(scales=2, optimizer=optimizer)
     expected, states = states_of(job)
     assert same(run(job, resume=states[-1]), expected)
 

@@ -151,7 +151,7 @@ def test_initial_images():
 # Terms of one's own
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "lbfgs-nnstyle"])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "lbfgs-nnstyle", "adam"])
 @pytest.mark.parametrize("size, scales", [(80, 1), (81, 2)])
 def test_a_term_of_ones_own_is_minimized_and_recorded(pictures, optimizer, size, scales):
     how = {"size": size, "scales": scales, "iterations": 16, "optimizer": optimizer, "alpha": 0.0}

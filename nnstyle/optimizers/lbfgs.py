@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..arrays import Array, array_module
@@ -22,7 +22,7 @@ def minimize(
     iterations: int,
     bounds: None = None,
     callback: Callable | None = None,
-    history: Iterable[tuple[Array, Array]] | None = None,
+    history: Mapping[str, Array] | None = None,
 ) -> tuple[Array, str]:
     """Lower `objective` by L-BFGS, starting from the image `start`, on its device and in its type.
 
@@ -31,14 +31,15 @@ def minimize(
     size of the image; only single numbers, losses and slopes, come to the processor.
 
     Parameters, results and errors are those of `scipy_lbfgsb.minimize`, with two differences: `bounds` must
-    be None, because they need L-BFGS-B; and `history` holds the steps remembered, as pairs (s, y), so that
-    a run continued with it computes exactly what the uninterrupted run would have.
+    be None, because they need L-BFGS-B; and `history` holds the steps remembered, s0, y0, s1, y1 and so on,
+    so that a run continued with it computes exactly what the uninterrupted run would have.
     """
     if bounds is not None:
-        raise InputError("bounded pictures need SciPy's L-BFGS-B: choose the optimizer lbfgs")
+        raise InputError("our own L-BFGS knows no bounds: choose the optimizer lbfgs or adam")
+    history = history or {}
     steps: deque[Step] = deque(maxlen=HISTORY_SIZE)
-    for s, y in history or ():
-        remember(steps, s, y)
+    for number in range(len(history) // 2):
+        remember(steps, history[f"s{number}"], history[f"y{number}"])
     here = evaluate(objective, start)
     for _ in range(iterations):
         there = search(objective, here, direction(here.gradient, steps), first=not steps)
@@ -49,7 +50,7 @@ def minimize(
             return here.image, "no lower loss was found (along the gradient)"
         remember(steps, there.image - here.image, there.gradient - here.gradient)
         here = there
-        if callback and callback(here.image, here.loss, [(step.s, step.y) for step in steps]):
+        if callback and callback(here.image, here.loss, named(steps)):
             return here.image, "stopped by the callback"
     return here.image, "all iterations done"
 
@@ -91,6 +92,14 @@ def remember(steps: deque[Step], s: Array, y: Array) -> None:
     curvature, size = dot(s, y), dot(y, y)
     if curvature > 1e-10 * size:
         steps.append(Step(s, y, 1 / curvature, curvature / size))
+
+
+def named(steps: Iterable[Step]) -> dict[str, Array]:
+    """The steps by names: s0, y0 is the earliest."""
+    arrays: dict[str, Array] = {}
+    for number, step in enumerate(steps):
+        arrays |= {f"s{number}": step.s, f"y{number}": step.y}
+    return arrays
 
 
 def direction(gradient: Array, steps: deque[Step]) -> Array:

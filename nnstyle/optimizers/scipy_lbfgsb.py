@@ -39,7 +39,7 @@ def minimize(
     callback : callable, optional
         Called after each iteration as ``callback(image, loss, history)``; the latest call of `objective`
         was at this image. If it returns a true value, the optimization stops.
-    history : optional
+    history : dict of str to array, optional
         What an earlier run's callback got as its `history`, to go on from there. SciPy does not hand out
         the steps that it remembers: here it is None, and the run starts with none.
 

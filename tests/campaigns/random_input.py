@@ -172,6 +172,7 @@ def sensible_values():
         "preprocessing": [None, "caffe", "torch"],
         "pooling": [None, "max", "average"],
         "optimizer": [None, "lbfgs", "adam"],
+        "learning_rate": [None, 1, 0.5],
     }
 
 
