@@ -15,6 +15,8 @@ from ..optimizers.scipy_lbfgsb import HISTORY_SIZE
 # Measured in four stylizations at 512 px, of 140 to 160 iterations: 1.025 to 1.034. In two shorter
 # ones (128 px, 100; 256 px, 60) L-BFGS-B took 1.05 and 1.07, and our own L-BFGS 1.02 and 1.05.
 EVALUATIONS_PER_ITERATION = 1.03
+# The two of `nnstyle.optimizers.OPTIMIZERS` that are L-BFGS.
+L_BFGS = ("lbfgs", "lbfgs-nnstyle")
 
 
 def no_wait() -> None:

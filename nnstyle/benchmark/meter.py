@@ -9,9 +9,8 @@ from threadpoolctl import ThreadpoolController
 from ..engine import Engine
 from ..engine.device import Device
 from ..engine.threads import set_threads
-from ..optimizers import OPTIMIZERS
 from . import against_torch, work
-from .lbfgs import lbfgs_seconds
+from .lbfgs import L_BFGS, lbfgs_seconds
 from .peak import peak_memory
 
 Evaluation = Callable[[], tuple[float, Any]]
@@ -82,8 +81,8 @@ class Meter:
         return {}
 
     def optimizers(self, size: int) -> dict[str, float]:
-        """Seconds that an iteration takes in each optimizer, without the evaluations."""
-        return {name: lbfgs_seconds(size, name, self.device, self.wait) for name in OPTIMIZERS}
+        """Seconds that an iteration takes in each L-BFGS, without the evaluations."""
+        return {name: lbfgs_seconds(size, name, self.device, self.wait) for name in L_BFGS}
 
     def memory(self, network: str, size: int, kinds: Iterable[str], engine: Engine) -> dict[str, int | None]:
         """Peak bytes of each kind ("usual", "low", "torch"); None where there was not enough."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 # Bytes for each pixel that is painted, measured: some forty vectors as long as the picture in float64, or
-# some thirty in float32. Most of them are the ten steps that L-BFGS remembers.
-OPTIMIZER_BYTES = {"lbfgs": 8 * 3 * 42, "lbfgs-nnstyle": 4 * 3 * 31, "adam": 4 * 3 * 16, None: 0}
+# some thirty in float32, most of them the ten steps that L-BFGS remembers. Adam remembers three.
+OPTIMIZER_BYTES = {"lbfgs": 8 * 3 * 42, "lbfgs-nnstyle": 4 * 3 * 31, "adam": 4 * 3 * 14, None: 0}
 
 
 class Cpu(Device):

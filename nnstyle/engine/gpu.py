@@ -21,6 +21,10 @@ INSTALL = (
     "pip install 'cupy-cuda12x[ctk]' (or cupy-cuda13x[ctk]: nvidia-smi shows which CUDA the driver supports)"
 )
 
+# Bytes for each pixel that is painted: what the optimizer remembers, in float32, as on a processor. What
+# SciPy's does is not here, but in the memory of the processor.
+OPTIMIZER_BYTES = {"lbfgs": 0, "lbfgs-nnstyle": 4 * 3 * 28, "adam": 4 * 3 * 11, None: 0}
+
 
 class Gpu(Device):
     """One of NVIDIA's GPUs: whole arrays, one operation after the other (lesson 13).
@@ -104,11 +108,10 @@ class Gpu(Device):
         optimizer: str | None = "",
     ) -> float:
         # Measured with the same lines on NumPy's arrays: feature maps as on a processor; Winograd's
-        # tiles, up to a limit; transformed kernels; and the steps of our L-BFGS, in float32. Those of
-        # SciPy's are not here, but in the memory of the processor.
+        # tiles, up to a limit; transformed kernels; and what the optimizer remembers.
         pixels = height * width
         tiles = min(23 * filters(weights) * pixels, 1.2 * BLOCK_BYTES)
-        painting = pixels * 4 * 3 * 28 if optimizer in ("", "lbfgs-nnstyle") else 0
+        painting = pixels * OPTIMIZER_BYTES[self.optimizer if optimizer == "" else optimizer]
         return painting + pixels * 20 * filters(weights) + tiles + 8 * kernel_bytes(weights) + 3e8
 
     def is_memory_short(self, needed: float, threads: int | None = None) -> bool:

@@ -36,7 +36,7 @@ OTHERS = {
 IN_WORDS = {
     "transparency": "keep; in a JPEG white",
     "optimizer": "lbfgs; on a GPU lbfgs-nnstyle",
-    "learning_rate": "10",
+    "learning_rate": "5",
     "scales": "as many as begin with 82 to 163 px",
     "beta": "--beta-per-pixel x the number of pixels, border and all",
     "beta_per_pixel": "what the weights file states, 1000 for pocket, else 4000; with --init noise 30",
@@ -59,7 +59,7 @@ GIVEN = {
     "colour": ("match", "match"),
     "transparency": ("white", "white"),
     "optimizer": ("lbfgs-nnstyle", "lbfgs-nnstyle"),
-    "learning_rate": ("5", 5.0),
+    "learning_rate": ("2", 2.0),
     "bounded": (None, True),
     "bits": ("16", 16),
     "alpha": ("0.5", 0.5),
