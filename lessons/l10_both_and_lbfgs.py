@@ -6,7 +6,7 @@ r"""
 
 The paper wants a picture whose content loss and style loss are both small, so it adds them, each
 with a weight. What is left is a walk downhill, in as many dimensions as the picture has numbers.
-This lesson checks the whole gradient, walks in three ways, and takes the best, L-BFGS, apart.
+This lesson checks the whole gradient, walks in three ways, and takes two apart: Adam and L-BFGS.
 """
 
 # %%
@@ -20,13 +20,16 @@ This lesson checks the whole gradient, walks in three ways, and takes the best, 
 # It is given (7) as a list of terms: ``paper_terms`` makes one of :math:`L_{content}`, and five of
 # :math:`L_{style}`, one for each layer.
 
+from functools import partial
+
 import numpy as np
 import scipy.optimize
 
 from lessons import tools
 from nnstyle import Engine, Network, Objective, Settings, load_weights, losses, set_targets
 from nnstyle.objective import paper_terms
-from nnstyle.optimizers import lbfgs
+from nnstyle.optimizers import adam, lbfgs
+from nnstyle.optimizers.adam import moving_average
 from nnstyle.optimizers.scipy_lbfgsb import OPTIONS, minimize
 from nnstyle.pictures import deprocess, preprocess
 
@@ -77,9 +80,9 @@ for name, candidate in {"equation (7)": gradient, **wrong}.items():
 # Three ways down
 # ---------------
 # The paper's is gradient descent, :math:`x \leftarrow x - \eta g`. *Adam* (Kingma and Ba, 2015)
-# divides a running mean of :math:`g` by the root of one of :math:`g^2`: each number moves by about
-# the rate :math:`\eta`. *L-BFGS*, explained below, may try several points an iteration (a line
-# search). Evaluations take the time, so they are counted. Gradient descent gets four rates.
+# moves each number by about the rate :math:`\eta`. *L-BFGS* may try several points an iteration (a
+# line search). Both are explained below. Evaluations take the time, so they are counted. Gradient
+# descent gets four rates.
 
 
 class Watched:
@@ -96,27 +99,23 @@ class Watched:
         return loss, gradient
 
 
-def descend(watched, image, rate, adam=False):
-    mean = square = 0
-    for t in range(1, EVALUATIONS + 1):
-        loss, step = watched(image)
+def descend(watched, image, evaluations, rate):
+    for _ in range(evaluations):
+        loss, gradient = watched(image)
         if loss > 10 * watched.losses[0]:
             break  # it climbs
-        if adam:  # the divisors 1 - .. make up for the means' beginning at 0
-            mean, square = 0.9 * mean + 0.1 * step, 0.999 * square + 0.001 * step**2
-            step = mean / (1 - 0.9**t) / (np.sqrt(square / (1 - 0.999**t)) + 1e-8)
-        image = image - rate * step
+        image = image - rate * gradient
 
 
-ways = {f"gradient descent, {rate}": (descend, rate) for rate in (0.1, 0.3, 1, 3)}
-ways |= {f"Adam, {rate}": (descend, rate, True) for rate in (2, 10)}
-ways |= {"L-BFGS": (minimize, EVALUATIONS)}
+ways = {f"gradient descent, {rate}": partial(descend, rate=rate) for rate in (0.1, 0.3, 1, 3)}
+ways |= {f"Adam, {rate}": partial(adam.minimize, learning_rate=rate) for rate in (2, 10)}
+ways |= {"L-BFGS": minimize}
 content, style = (preprocess(sample(SIZE), preprocessing) for sample in samples)
 with Engine() as engine:
     _, objective = equation_7(Network(weights, engine=engine), content, style)
     runs = {name: Watched(objective) for name in ways}
-    for name, (method, *how) in ways.items():
-        method(runs[name], content, *how)
+    ends = {name: walk_down(runs[name], content, EVALUATIONS) for name, walk_down in ways.items()}
+    mean = objective(ends["Adam, 2"][0])[0] / runs["Adam, 2"].losses[-1]  # see below
 lowest = {name: min(run.losses[:EVALUATIONS]) for name, run in runs.items()}
 shown = [min(list(ways)[i:j], key=lowest.get) for i, j in ((0, 4), (4, 6), (6, 7))]
 overtaken = np.argmax(np.array(runs["L-BFGS"].losses) < lowest[shown[0]])
@@ -135,6 +134,99 @@ tools.save(figure, "l10_losses")
 # The best picture of each way. L-BFGS has painted over most of the photograph's greens and greys.
 
 tools.save(tools.grid([deprocess(runs[name].best, preprocessing) for name in shown], shown), "l10_pictures")
+
+# %%
+# How Adam walks
+# --------------
+# *Momentum:* :math:`m` is a mean of the gradients that forgets. Across a valley they alternate and
+# cancel; along it they agree. *A scale for each number:* :math:`v` is such a mean of the squares.
+# Divided by its root, a step has no unit, and is about the rate :math:`\eta`. *A correction:* both
+# means begin at 0. For a constant :math:`g`, :math:`m` is only :math:`0.1\, g \sum_{k < t} 0.9^k =
+# (1 - 0.9^t)\, g`. So divide by that.
+#
+# .. math:: m \leftarrow 0.9\, m + 0.1\, g \qquad v \leftarrow 0.999\, v + 0.001\, g^2 \qquad
+#    x \leftarrow x - \eta\, \frac{m / (1 - 0.9^t)}{\sqrt{v / (1 - 0.999^t)} + \epsilon}
+#
+# ``moving_average`` in the package keeps the quotient :math:`\hat m_t = m_t / (1 - \beta^t)` itself:
+#
+# .. math:: \hat m_t = \frac{\beta\, (1 - \beta^{t-1})\, \hat m_{t-1} + (1 - \beta)\, g_t}{1 - \beta^t}
+#    = \hat m_{t-1} + \frac{1 - \beta}{1 - \beta^t}\, (g_t - \hat m_{t-1})
+#
+# At :math:`t = 1` this is :math:`g_1`, wherever it began. The wrong twin forgets the correction: as
+# :math:`v` begins much too small, its first step is :math:`0.1 / \sqrt{0.001}` = 3.2 times too long.
+
+
+def by_the_paper(gradients, rate, corrected=True):
+    m = v = x = 0
+    for t, g in enumerate(gradients, start=1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        both = (1 - 0.9**t, 1 - 0.999**t) if corrected else (1, 1)
+        x = x - rate * (m / both[0]) / (np.sqrt(v / both[1]) + 1e-8)
+        yield x
+
+
+def by_the_package(objective, start, steps, rate):
+    iterates, means = [], []  # of the iterates: see below
+    keep = lambda image, loss, history: (iterates.append(history["x"]), means.append(image))[0]
+    adam.minimize(objective, start, steps, callback=keep, learning_rate=rate)
+    return np.array(iterates), np.array(means)
+
+
+def given(gradients):
+    """An objective with these gradients, one after the other, and how many steps they serve for."""
+    following = iter(gradients)
+    return lambda x: (0.0, next(following)), np.zeros_like(gradients[0]), len(gradients) - 1
+
+
+gradients = rng.normal(1, 2, (40, 5))
+ours, _ = by_the_package(*given(gradients), rate=2)
+in_other_units, _ = by_the_package(*given(1e6 * gradients), rate=2)
+right, wrong = (np.array([*by_the_paper(gradients[:-1], 2, corrected)]) for corrected in (True, False))
+alternating, _ = by_the_package(*given((-1.0) ** np.arange(41)[:, None]), rate=2)
+print(f"first step: {np.abs(ours[0]).mean():.2f}; without correction: {np.abs(wrong[0]).mean():.2f}")
+assert tools.relative_error(ours, right) < 1e-12 and tools.relative_error(in_other_units, ours) < 1e-6
+assert np.allclose(np.abs(ours[0]), 2) and np.allclose(np.abs(wrong[0]), 2 * np.sqrt(10))
+assert tools.relative_error(ours, wrong) > 0.1
+assert np.abs(np.diff(alternating[20:], axis=0)).max() < 2 * 0.1  # of 2: across the valley, they cancel
+
+# %%
+# *A mean of the iterates.* Steps of about :math:`\eta` do not become shorter where a valley ends. If
+# the gradient is noisy, the iterates jump about the minimum for ever; in their moving average the
+# jumps cancel. ``adam.minimize`` returns that, as crowsonkb's style-transfer-pytorch does.
+
+valley = np.diag([1.0, 25.0])
+noisy = lambda x: (x @ valley @ x / 2, valley @ x + rng.normal(scale=(1, 25)))
+iterates, means = by_the_package(noisy, np.array([25.0, 1.0]), 200, rate=5)
+left = [np.sqrt((path[100:] ** 2).mean()) for path in (iterates, means)]
+print(f"about the minimum: {left[0]:.2f}, their mean {left[1]:.2f}")
+assert left[1] < 0.7 * left[0]
+figure, axis = tools.plt.subplots(figsize=(8, 2.6))
+x, y = np.meshgrid(np.linspace(-12, 27, 100), np.linspace(-6, 6, 100))
+axis.contour(x, y, x**2 + 25 * y**2, colors="#cccccc", linewidths=0.7)
+for path, name in (iterates, "iterates"), (means, "their moving average"):
+    axis.plot(*path.T, ".-", label=name, linewidth=0.7, markersize=4)
+axis.legend()
+tools.save(figure, "l10_adam")
+
+# %%
+# Is it worth it? Equation (7) is not noisy. There the mean costs a little of what was reached, and
+# L-BFGS, which uses curvature, was ahead. But a loss of your own may draw random numbers. Here (7)
+# is evaluated at the picture plus new noise each time, for a picture that survives noise. A line
+# search compares two losses that cannot be compared, finds no lower one, and gives up. Adam goes on.
+
+print(f"without noise, the loss of the mean: {mean:.3f} of the last iterate's")
+assert 1 < mean < 1.2
+grain = lambda: rng.normal(scale=20, size=content.shape).astype(np.float32)
+with Engine() as engine:
+    _, objective = equation_7(Network(weights, engine=engine), content, style)
+    shaken = lambda image: objective(image + grain())
+    typical = lambda image: np.mean([shaken(image)[0] for _ in range(8)])
+    stuck, reason = minimize(shaken, content, EVALUATIONS)
+    last, averaged = (images[-1] for images in by_the_package(shaken, content, EVALUATIONS, rate=5))
+    first, *ends = map(typical, (content, stuck, last, averaged))
+print(f"with noise, L-BFGS: {ends[0] / first:.4f}, {reason[:23]}")
+print(f"Adam: {ends[1] / first:.4f}, its mean {ends[2] / first:.4f}")
+assert reason.startswith("no lower loss was found") and max(ends[1:]) < 0.9 * ends[0]
 
 # %%
 # How L-BFGS walks
@@ -174,7 +266,7 @@ def walk(B, x, steps, memory):
     return np.array(path), pairs
 
 
-B, valley = np.cov(rng.normal(size=(8, 20))), np.diag([1.0, 25.0])
+B = np.cov(rng.normal(size=(8, 20)))
 path, pairs = walk(B, rng.normal(size=8), 8, memory=10)
 left = np.linalg.norm(path @ B, axis=1)  # the gradient's length
 assert left[7] > 1e-4 * left[0] and left[8] < 1e-10 * left[0]

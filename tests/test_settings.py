@@ -136,6 +136,9 @@ def test_what_is_left_open_is_decided_by_the_network_and_the_picture():
     assert Settings().decided(None, 40, 50).layer_weights == (0.2,) * 5
     assert Settings().decided(None, 40, 50).pooling == "max"
     assert Settings(style_layers=["conv1_1", "conv2_1"]).decided(stated, 40, 50).layer_weights == (0.5, 0.5)
+    assert Settings(optimizer="adam").decided(None, 40, 50).learning_rate == 5
+    assert Settings(optimizer="adam", learning_rate=2).decided(None, 40, 50).learning_rate == 2
+    assert Settings().decided(None, 40, 50).learning_rate is None
     given = Settings(beta=0.0, layer_weights=(1, 2, 3, 4, 5), pooling="average")
     assert given.decided(stated, 40, 50) == given
     by_pixel = Settings(border=0, beta_per_pixel=7.0).decided(None, 40, 50)

@@ -44,8 +44,36 @@ def test_the_result_is_a_picture_with_one_record_an_iteration(pictures):
     assert result.reason == "all iterations done"
 
 
+@pytest.mark.parametrize("preprocessing", ["caffe", "torchvision"])
+def test_adam_s_rate_is_in_levels_whatever_the_unit_of_the_network(pictures, preprocessing):
+    """Its first step moves each number by the rate, to all sides; torchvision's unit is 58 levels or so."""
+    how = {"optimizer": "adam", "learning_rate": 6, "init": "content", "iterations": 1, "scales": 1}
+    result = stylize(*pictures, preprocessing=preprocessing, **SMALL | how)
+    content = nnstyle.pictures.resize(pictures[0], SMALL["size"])
+    moved = np.abs(result.image.astype(int) - content)[(content > 6) & (content < 249)]
+    assert np.median(moved) == 6 and moved.max() == 6
+
+
+def test_adam_keeps_pixels_within_their_range(pictures):
+    """As the network sees them: what leaves it is clipped in any case."""
+    how = {"optimizer": "adam", "learning_rate": 40, "scales": 1, **SMALL}
+
+    def range_of(**settings):
+        states = []
+        stylize(*pictures, callback=lambda event: states.append(event.state()), **how, **settings)
+        mean = np.array(nnstyle.load_weights().preprocessing.mean)
+        images = [array + mean for state in states for array in (state.image, state.history["x"])]
+        return np.min(images), np.max(images)
+
+    low, high = range_of(bounded=True)
+    assert low >= -1e-4 and high <= 255 + 1e-4
+    low, high = range_of()  # the twin that must fail
+    assert low < -10 and high > 265
+
+
 @pytest.mark.parametrize(
-    "settings", [{}, {"init": "noise", "seed": 3}, {"pooling": "average", "bounded": True}]
+    "settings",
+    [{}, {"init": "noise", "seed": 3}, {"optimizer": "adam"}, {"pooling": "average", "bounded": True}],
 )
 def test_the_same_input_gives_the_same_picture_bit_for_bit(pictures, settings):
     first, second = (stylize(*pictures, **SMALL, **settings) for _ in range(2))

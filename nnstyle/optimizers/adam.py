@@ -13,8 +13,8 @@ from .lbfgs import evaluate
 MEAN_DECAY = 0.9
 SQUARE_DECAY = 0.999
 EPSILON = 1e-8
-# Of the mean of the iterates: it spans some ten of them.
-AVERAGE_DECAY = 0.9
+# Of the mean of the iterates: it spans some five of them.
+AVERAGE_DECAY = 0.8
 LEARNING_RATE = 5.0  # levels of 0..255
 
 

@@ -102,6 +102,8 @@ def test_a_picture_too_large_for_a_gpu_is_told_the_size_that_fits(install):
     border = 2 * job.settings.border
     assert 500 < fits < 2048 and gpu.bytes_needed(weights, fits // 2 + border, fits + border) <= 2e9
     assert gpu.bytes_needed(weights, fits // 2 + border + 1, fits + border + 1) > 2e9
+    needed = [gpu.bytes_needed(weights, 512, 512, optimizer=name) for name in ("lbfgs", "adam", "")]
+    assert needed == sorted(needed) and needed[0] < needed[1] < needed[2]
     install(cupy(free=80e9))  # that CuPy keeps for new arrays
     assert not engine_for(job, devices.find("cuda")).low_memory
     with pytest.raises(InputError, match="at most"):

@@ -15,6 +15,7 @@ PUBLIC = [
     *(nnstyle.Network, nnstyle.Settings, nnstyle.load_weights, nnstyle.stylize, nnstyle.Engine),
     *(nnstyle.Network.forward, nnstyle.Network.backward, nnstyle.Objective, nnstyle.Term),
     *(optimizers.scipy_lbfgsb.minimize, optimizers.lbfgs.direction),
+    *(optimizers.adam.minimize, optimizers.adam.moving_average),
     *(arrays.array_module, arrays.to_host, devices.find),
     *(im2row.im2row, im2row.transposed_kernel, winograd.winograd_conv, winograd_whole.winograd_conv_whole),
     *(pictures.load_image, pictures.resize, pictures.preprocess, pictures.deprocess),

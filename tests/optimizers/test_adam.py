@@ -147,7 +147,7 @@ def test_the_average_lowers_the_noise():
     def noisy(image):
         return 1.0, image - 3 + rng.normal(size=image.shape)
 
-    iterates, averages = iterates_of(noisy, np.full((4, 4, 3), 3.0), 400, learning_rate=2.0)
+    iterates, averages = iterates_of(noisy, np.full((4, 4, 3), 3.0), 400, learning_rate=5.0)
     noise, left = (np.std(images[100:] - 3) for images in (iterates, averages))
     assert left < 0.6 * noise
 
