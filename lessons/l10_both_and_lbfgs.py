@@ -29,7 +29,6 @@ from lessons import tools
 from nnstyle import Engine, Network, Objective, Settings, load_weights, losses, set_targets
 from nnstyle.objective import paper_terms
 from nnstyle.optimizers import adam, lbfgs
-from nnstyle.optimizers.adam import moving_average
 from nnstyle.optimizers.scipy_lbfgsb import OPTIONS, minimize
 from nnstyle.pictures import deprocess, preprocess
 
