@@ -39,7 +39,7 @@ class Record:
         Long edge of the picture at this scale, px. Losses of different scales cannot be compared.
     total : float
         Equation (7): ``alpha content + beta style + tv_weight total variation``, with beta as it is
-        at this scale, and your own terms.
+        at this scale, and your own terms. Of Adam's latest iterate, while the picture is an average of them.
     losses : dict of str to float
         By the terms' names, not weighted: "content" is equation (1), "style" equation (5).
     seconds : float

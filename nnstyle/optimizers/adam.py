@@ -7,6 +7,8 @@ evaluation. On equation (7), which is neither, L-BFGS gets further with as many 
 from collections.abc import Callable, Mapping
 
 from ..arrays import Array, array_module
+from ..errors import InputError
+from .history import NOT_ITS_HISTORY, check_history
 from .lbfgs import evaluate
 
 # Kingma and Ba's beta1, beta2 and epsilon. A decay is the share of a mean that is kept in a step.
@@ -48,7 +50,10 @@ def minimize(
     if history is None:
         x, m, v, done = within(bounds, start), 0.0, 0.0, 0
     else:
+        check_history(history, start, "xmv", "t")
         x, m, v, done = history["x"], history["m"], history["v"], int(float(history["t"]))
+        if done < 1:
+            raise InputError(NOT_ITS_HISTORY)
     image, here = start, evaluate(objective, x)
     for t in range(done + 1, done + iterations + 1):
         g = here.gradient

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..arrays import Array, array_module
 from ..errors import InputError, NotFiniteError
+from .history import check_history
 from .scipy_lbfgsb import HISTORY_SIZE
 
 # The two Wolfe conditions. With slope(t) the derivative along the direction d at x + t d, a step t
@@ -37,8 +38,10 @@ def minimize(
     if bounds is not None:
         raise InputError("our own L-BFGS knows no bounds: choose the optimizer lbfgs or adam")
     history = history or {}
+    numbers = range(len(history) // 2)
+    check_history(history, start, [f"{name}{number}" for number in numbers for name in "sy"])
     steps: deque[Step] = deque(maxlen=HISTORY_SIZE)
-    for number in range(len(history) // 2):
+    for number in numbers:
         remember(steps, history[f"s{number}"], history[f"y{number}"])
     here = evaluate(objective, start)
     for _ in range(iterations):

@@ -53,6 +53,8 @@ def minimize(
     ------
     NotFiniteError
         If the loss or its gradient is NaN or infinite at any point that is tried.
+    InputError
+        If the history is not one of this optimizer and an image of this shape; not here.
     """
     scaled = ScaledVector(start)
     latest = None  # where the objective was evaluated last

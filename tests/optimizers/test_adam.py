@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lessons.strict_arrays import StrictArray
-from nnstyle import NotFiniteError
+from nnstyle import InputError, NotFiniteError
 from nnstyle.optimizers import adam
 from nnstyle.optimizers.adam import AVERAGE_DECAY, minimize, moving_average
 from tests.support.functions import Recorded, quadratic, rosenbrock
@@ -274,12 +274,31 @@ def test_a_run_continued_with_its_history_is_the_uninterrupted_one(dtype):
         assert seen == [loss for _, loss, _ in points[done:]]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"t": np.float32(0)},
+        {"t": np.float32(-1)},
+        {"t": np.ones((2, 3, 3))},
+        {"v": np.float32(1)},
+        {"x": np.ones((3, 2, 3))},
+        {"s0": np.ones((2, 3, 3))},
+    ],
+)
+def test_what_is_no_history_of_adam_s_is_refused(change):
+    image, _, history = states_of(np.float64)[1][9]
+    minimize(rosenbrock, image, 1, history=history)
+    for wrong in (history | change, {name: history[name] for name in "xmv"}, {"s0": image, "y0": image}):
+        with pytest.raises(InputError, match="nothing that this optimizer remembers"):
+            minimize(rosenbrock, image, 1, history=wrong)
+
+
 @pytest.mark.parametrize("forgotten", ["x", "m", "v", "t", "all"])
 def test_a_run_that_forgets_a_part_of_it_is_another_one(forgotten):
     """The twins that must fail."""
     expected, points = states_of(np.float64)
     image, _, history = points[9]
-    wrong = {"x": image, "m": 0 * image, "v": history["v"] + 1, "t": np.zeros(())}
+    wrong = {"x": image, "m": 0 * image, "v": history["v"] + 1, "t": np.ones(())}
     history = None if forgotten == "all" else history | {forgotten: wrong[forgotten]}
     result, _ = minimize(in_type(np.float64), image, 15, history=history)
     assert (result != expected).any()

@@ -267,6 +267,16 @@ def test_a_run_continued_with_its_memory_is_the_uninterrupted_one(dtype, disturb
         assert seen == losses[done:]
 
 
+@pytest.mark.parametrize("names", [["s0"], ["s0", "s1"], ["s0", "y1"], ["x", "m", "v", "t"]])
+def test_what_is_no_history_of_its_own_is_refused(names):
+    start = np.zeros((2, 3, 3))
+    lbfgs.minimize(rosenbrock, start, 1, history={"y0": start + 1, "s0": start + 1})
+    with pytest.raises(InputError, match="nothing that this optimizer remembers"):
+        lbfgs.minimize(rosenbrock, start, 1, history=dict.fromkeys(names, start + 1))
+    with pytest.raises(InputError, match="nothing that this optimizer remembers"):
+        lbfgs.minimize(rosenbrock, start, 1, history={"y0": np.ones(()), "s0": np.ones(())})
+
+
 def test_a_run_continued_without_its_memory_is_another_one():
     """The twin that must fail."""
     points = []
