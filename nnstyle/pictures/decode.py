@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import InputError, NoMemoryToReadError
+from ..errors import InputError, NoMemoryToReadError, shown
 from ..files import is_regular
 from ..notes import note
 from . import jpeg, png, tiff
@@ -22,6 +22,7 @@ from .memory import is_lack_of_memory
 
 Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 MOST_BYTES = 1 << 31  # of an open file: it may be a pipe without an end
+DARKEST_WHITE = 4096  # of a uint16 array: below, it has 8, 10 or 12 bits, and would be taken for black
 
 
 class FileWithin(io.BufferedReader):
@@ -48,7 +49,7 @@ def load_image(source: Source, size: int | None = None) -> np.ndarray:
     ----------
     source : path, bytes, open file, PIL image, or array
         A file in one of `RASTER_FORMATS`, or what is in it. An array is (H, W), (H, W, 3) or (H, W, 4):
-        uint8, or floating with values from 0 to 1.
+        uint8, uint16 from 0 to 65535, or floating with values from 0 to 1.
     size : int, optional
         The long edge that is wanted, px. A JPEG of more than 30 million pixels is then decoded at a half, a
         quarter or an eighth of its size where that leaves twice as much. By default it has its full size.
@@ -105,6 +106,8 @@ def load_cut_out(source: Source, size: int | None = None) -> tuple[np.ndarray, n
 @contextlib.contextmanager
 def opened(source: Source, size: int | None = None) -> Iterator[Image.Image]:
     """A picture as a PIL image. Whatever is wrong with it becomes an InputError that names it."""
+    if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+        raise InputError(f"{shown(source)} is a URL: download it first, and give the file")
     if isinstance(source, (str, os.PathLike)):
         with open_file(Path(source)) as file, complaints_about(source):
             with open_picture(file, size) as image:
@@ -206,7 +209,7 @@ def no_memory_to_read(source: Any) -> NoMemoryToReadError:
 
 
 def array_to_pil(source: object) -> Image.Image:
-    """A PIL image of an (H, W), (H, W, 3) or (H, W, 4) array: uint8, or floats from 0 to 1."""
+    """A PIL image of an (H, W), (H, W, 3) or (H, W, 4) array: uint8, uint16, or floats from 0 to 1."""
     try:
         array = np.asarray(source)
     except (TypeError, ValueError):  # nested lists whose lengths differ, or an array on a GPU
@@ -215,10 +218,28 @@ def array_to_pil(source: object) -> Image.Image:
         ) from None
     if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))) or array.size == 0:
         raise InputError(f"a picture is (H, W), (H, W, 3) or (H, W, 4), not {array.shape}")
-    if array.dtype.kind == "f":
-        if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails as well
-            raise InputError("a picture of floats must have values from 0 to 1")
-        array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise InputError(f"a picture is uint8 or floats from 0 to 1, not {array.dtype}")
+        array = np.rint(array * (255 / white_of(array))).astype(np.uint8)
     return Image.fromarray(array)
+
+
+def white_of(array: np.ndarray) -> int:
+    """The value that is white in an array of floats or uint16; InputError if its values are none of a picture."""
+    least, largest = array.min(), array.max()
+    is_in_bytes = 0 <= least and 1 < largest <= 255
+    if array.dtype.kind == "f":
+        if not (least >= 0 and largest <= 1):  # written so that NaN fails as well
+            advice = ": divide them by 255" if is_in_bytes else ""
+            raise InputError(
+                f"floats of a picture must be from 0 to 1, not from {least:g} to {largest:g}{advice}"
+            )
+        return 1
+    if array.dtype == np.uint16:
+        if largest < DARKEST_WHITE:
+            raise InputError(
+                f"a picture of uint16 has values from 0 to 65535, but the largest here is {largest}: give floats,"
+                " divided by the value of white"
+            )
+        return 65535
+    advice = ": convert it with .astype(np.uint8)" if array.dtype.kind in "iu" and is_in_bytes else ""
+    raise InputError(f"a picture is uint8, uint16, or floats from 0 to 1, not {array.dtype}{advice}")
