@@ -7,6 +7,7 @@ from . import layers, losses, pictures
 from .checkpoint import Record, State, load_checkpoint, save_checkpoint
 from .engine import Engine
 from .errors import GpuError, InputError, NotFiniteError
+from .film import Film
 from .gradient_check import check_gradient
 from .job import Job, prepare
 from .network import Network
@@ -22,6 +23,7 @@ __all__ = [
     "ContentTerm",
     "Engine",
     "Event",
+    "Film",
     "GpuError",
     "InputError",
     "Job",

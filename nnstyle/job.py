@@ -129,7 +129,7 @@ def describe_term(term: Term) -> dict[str, Any]:
 
 def digest(pixels: np.ndarray) -> str:
     """SHA-256 of a picture's pixels, as hexadecimal digits."""
-    return hashlib.sha256(pixels.tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
 
 
 def prepare(

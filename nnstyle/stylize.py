@@ -7,8 +7,9 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,37 +27,19 @@ from .notes import note
 from .objective import Objective, StyleTerm, Term, paper_terms, set_targets
 from .optimizers import ON_HOST, OPTIMIZERS, WITH_RATE
 from .pictures.preprocessing import Preprocessing
+from .pictures.resize import preview, scale_to, size_within
+from .pictures.saving import encoded
+from .progress import Progress
 from .regions import Region, regions_of
 from .settings import Settings
+from .version import __version__
 from .weights import Weights, rescale
 from .weights.rescaling import LARGEST as LARGEST_TO_RESCALE_OVER
 
 
-@dataclass(frozen=True, eq=False)
-class Event:
-    """What a callback gets after each iteration.
-
-    Attributes
-    ----------
-    record : Record
-    """
-
-    record: Record
-    _image: Callable[[], np.ndarray]  # as a `Result` has it
-    _state: Callable[[], State]
-
-    def image(self) -> np.ndarray:
-        """The picture so far: uint8 (h, w, 3), RGB, at the size of its scale. Made when asked for."""
-        return pictures.in_8_bits(self._image())
-
-    def state(self) -> State:
-        """All that another run needs to go on from here."""
-        return self._state()
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """A picture, and how it came about.
+    """A picture, and how it came about. A notebook shows the picture.
 
     Attributes
     ----------
@@ -68,18 +51,94 @@ class Result:
         unfinished picture say what it is: size, scales, beta and iterations are those that were reached.
     reason : str
         Why the optimization ended, at the last scale.
+    made_with : dict
+        Everything that made the picture, which `save` stores in its file.
     """
 
     image: np.ndarray
     losses: list[Record]
     settings: Settings
     reason: str
+    made_with: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the picture with its settings inside, as the command line does.
+
+        It is written whole or not at all. An earlier file of this name is replaced.
+
+        Parameters
+        ----------
+        path : path ending in .png, .jpg, .jpeg, .webp, .tif or .tiff
+
+        Returns
+        -------
+        Path
+            Where it is.
+
+        Raises
+        ------
+        InputError
+            For another ending, or a folder that is not there or may not be written to.
+        OSError
+            If the file cannot be written. An earlier file of this name is then still there.
+        """
+        pictures.check_output(path)
+        return pictures.save_image(self.image, path, self.made_with)
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        loss = f", loss {self.losses[-1].total:.4g}" if self.losses else ""
+        return f"<Result: {width} x {height} px after {len(self.losses)} iterations{loss}>"
+
+    def _repr_png_(self) -> bytes:
+        """The picture for a notebook, as a PNG that is not too large for it."""
+        shown_size = size_within(self.image.shape, LONGEST_IN_NOTEBOOK)
+        return encoded(preview(self.image, *shown_size), "PNG", {}, plain=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """What a callback gets after each iteration.
+
+    Attributes
+    ----------
+    record : Record
+    job : Job
+        The one that is being painted.
+    """
+
+    record: Record
+    job: Job
+    _image: Callable[[], np.ndarray]  # as a `Result` has it
+    _state: Callable[[], State]
+    _result: Callable[[str], Result]
+
+    def image(self, full_size: bool = False) -> np.ndarray:
+        """The picture so far: uint8 (h, w, 3), RGB. Made when asked for.
+
+        Parameters
+        ----------
+        full_size : bool
+            Enlarge what was painted at a smaller scale, so that all pictures of a run have one size. By
+            default it has the size of its scale.
+        """
+        image = pictures.in_8_bits(self._image())
+        return scale_to(image, *self.job.content.shape[:2]) if full_size else image
+
+    def state(self) -> State:
+        """All that another run needs to go on from here."""
+        return self._state()
+
+    def result(self, reason: str = "unfinished") -> Result:
+        """The picture so far, at the size of its scale, as a `Result`: ``event.result().save(path)``."""
+        return self._result(reason)
 
 
 Callback = Callable[[Event], object]
 
 OTHER_STATE = "the state to resume from belongs to another job"
 ALL_DONE = "all iterations done"
+LONGEST_IN_NOTEBOOK = 800  # px: Jupyter refuses to show more than 3 MB at once
 
 
 def stylize(
@@ -92,6 +151,7 @@ def stylize(
     device: Any = "cpu",
     threads: int | None = None,
     low_memory: bool | None = None,
+    progress: bool = False,
     size: int = Settings.size,
     iterations: int = Settings.iterations,
     scales: int | None = Settings.scales,
@@ -141,6 +201,9 @@ def stylize(
     low_memory : bool, optional
         Keep nothing in memory that can be computed again: less memory, about twice the time. By default
         only where memory is short, with a note.
+    progress : bool
+        Show how far the work is, and the time left: one line in a notebook, a bar in a terminal, else a
+        line now and then on standard error.
     size, iterations, scales, style_scale, border, init, seed, colour, transparency, optimizer, learning_rate, \
 bounded, bits, alpha, beta, beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, \
 preprocessing, pooling
@@ -193,9 +256,9 @@ preprocessing, pooling
     )
     device = devices.find(device)
     Engine(device, threads, False if low_memory is None else low_memory)  # checks them before a download
-    job = prepare(content, style, weights, settings, terms)
+    job = prepare(content, style, weights, settings, terms, progress=progress)
     with engine_for(job, device, threads, low_memory) as engine:
-        return run(job, engine, callback)
+        return run(job, engine, callback, progress=progress)
 
 
 def engine_for(
@@ -266,7 +329,11 @@ def in_words(size: float) -> str:
 
 
 def run(
-    job: Job, engine: Engine | None = None, callback: Callback | None = None, resume: State | None = None
+    job: Job,
+    engine: Engine | None = None,
+    callback: Callback | None = None,
+    resume: State | None = None,
+    progress: bool = False,
 ) -> Result:
     """Paint a job.
 
@@ -280,6 +347,8 @@ def run(
         As for `stylize`.
     resume : State, optional
         Of an earlier run of the same job: go on from there.
+    progress : bool
+        As for `stylize`.
 
     Returns
     -------
@@ -299,9 +368,15 @@ def run(
     if not isinstance(resume, State | None):
         raise InputError(f"a run goes on from the state of an event, not from {shown(resume)}")
     engine = engine or engine_for(job)
-    painting = _Run(job, engine, callback, resume)
+    done = len(resume.records) if resume else 0
+
+    def on_iteration(event: Event) -> object:
+        shown_progress.update(event.record)
+        return callback(event) if callback else None
+
+    painting = _Run(job, engine, on_iteration, resume)
     try:
-        with engine:
+        with engine, Progress(job, not progress, done) as shown_progress:
             return painting.paint()
     except BaseException as error:  # Ctrl-C while the engine ends, or while another error gets its result
         painting.attach_result(error)
@@ -311,7 +386,7 @@ def run(
 class _Run:
     """A job while it is being painted: scale after scale, each from the result of the one before."""
 
-    def __init__(self, job: Job, engine: Engine, callback: Callback | None, resume: State | None):
+    def __init__(self, job: Job, engine: Engine, callback: Callback, resume: State | None):
         self.job, self.engine, self.callback, self.resume = job, engine, callback, resume
         settings = job.settings
         self.optimizer = settings.optimizer or ("lbfgs" if settings.bounded else engine.device.optimizer)
@@ -368,8 +443,9 @@ class _Run:
                 break
         self.note_if_nothing_happened(weights)
         pixels = self.finished(image, preprocessing, self.inputs)
-        settings = self.settings_reached(image) if self.stopped else self.settings
-        return Result(pixels, self.records, settings, reason)
+        if self.stopped:
+            return self.unfinished(pixels, len(self.records), reason)
+        return self.result(pixels, self.records, self.settings, reason)
 
     def finished(self, image: Array, preprocessing: Preprocessing, inputs: Inputs) -> np.ndarray:
         """The picture that an image off its canvas is, (h, w, 3)."""
@@ -524,18 +600,45 @@ class _Run:
             kept = history and {name: np.asarray(to_host(a), np.float32) for name, a in history.items()}
             return State(self.job.digest, scale, to_host(image), kept, tuple(self.records[:count]))
 
+        image_now = picture
         if self.engine.device.name != "cpu":
             pixels = picture()  # now: a GPU that fails takes its memory with it
-            self.latest = Event(record, lambda: pixels, state)
-        else:
-            self.latest = Event(record, picture, state)
-        if self.callback:
-            try:
-                with np.errstate(**self.errstate):
-                    self.stopped = bool(self.callback(self.latest))
-            except BaseException as error:
-                self.callback_error = error
-                raise
+            image_now = lambda: pixels
+        self.latest = Event(
+            record, self.job, image_now, state, lambda reason: self.unfinished(image_now(), count, reason)
+        )
+        try:
+            with np.errstate(**self.errstate):
+                self.stopped = bool(self.callback(self.latest))
+        except BaseException as error:
+            self.callback_error = error
+            raise
+
+    def unfinished(self, image: np.ndarray, count: int, reason: str) -> Result:
+        """The picture after so many iterations, with settings that say what it is, not what was asked for."""
+        latest, settings = self.records[count - 1], self.settings
+        scales = [scale for scale in settings.each_scale() if scale.size <= latest.size]
+        pixels, all_pixels = (
+            settings.canvas_pixels(*picture.shape[:2]) for picture in (image, self.job.content)
+        )
+        reached = replace(
+            settings,
+            size=latest.size,
+            iterations=latest.iteration,
+            scales=min(len(scales), latest.iteration),  # one with nothing to improve takes no iteration
+            beta=(settings.beta or 0) * (pixels / all_pixels),  # as in `terms`
+        )
+        return self.result(image, self.records[:count], reached, reason)
+
+    def result(self, image: np.ndarray, records: list[Record], settings: Settings, reason: str) -> Result:
+        """A picture with all that made it."""
+        made_with = describe(self.job, settings, self.engine.device.name)
+        if records:  # none, if there was nothing to improve
+            last = records[-1]
+            # Without the seconds: the same picture is the same file.
+            losses = {"iteration": last.iteration, "size": last.size, "total": last.total} | last.losses
+            made_with["losses"] = losses
+        return Result(image, records, settings, reason, made_with)
 
     def network_weights(self) -> Weights:
         """The job's network, rescaled if that is wanted."""
@@ -571,28 +674,17 @@ class _Run:
             traceback.clear_frames(error.__traceback__)
             self.engine.clear()
         try:
-            image = self.latest._image()
+            result = self.latest.result(str(error) or type(error).__name__)
         except MemoryError:  # not even enough for that
             return
-        reason = str(error) or type(error).__name__
-        settings = self.settings_reached(image)
-        error.result = Result(image, self.records, settings, reason)  # type: ignore[attr-defined]
+        error.result = result  # type: ignore[attr-defined]
         self.ended_by = error
 
-    def settings_reached(self, image: np.ndarray) -> Settings:
-        """The settings that say what the latest iteration's picture is, not what was asked for."""
-        latest, settings = self.records[-1], self.settings
-        scales = [scale for scale in settings.each_scale() if scale.size <= latest.size]
-        pixels, all_pixels = (
-            settings.canvas_pixels(*picture.shape[:2]) for picture in (image, self.job.content)
-        )
-        return replace(
-            settings,
-            size=latest.size,
-            iterations=latest.iteration,
-            scales=min(len(scales), latest.iteration),  # one with nothing to improve takes no iteration
-            beta=(settings.beta or 0) * (pixels / all_pixels),  # as in `terms`
-        )
+
+def describe(job: Job, settings: Settings, device: str) -> dict[str, Any]:
+    """Everything that made a picture, to be stored in its file; folders stay private."""
+    reason = job.weights.preprocessing_reason
+    return job.describe(settings) | {"preprocessing_reason": reason, "device": device, "nnstyle": __version__}
 
 
 def next_start(

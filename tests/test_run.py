@@ -352,6 +352,6 @@ def test_a_finished_picture_is_not_called_unfinished():
 def test_a_scale_that_took_no_iteration_is_not_counted():
     """Else there would be more scales than iterations, which no settings may have."""
     job = prepare(noise(72, 70), noise(70, 72), tiny_weights(), size=72, iterations=6, scales=2)
-    unfinished = importlib.import_module("nnstyle.stylize")._Run(job, Engine(), None, None)
-    unfinished.records = [Record(1, 72, 5.0, {"content": 5.0}, 0.1)]
-    assert unfinished.settings_reached(noise(72, 70)).scales == 1
+    painting = importlib.import_module("nnstyle.stylize")._Run(job, Engine(), None, None)
+    painting.records = [Record(1, 72, 5.0, {"content": 5.0}, 0.1)]
+    assert painting.unfinished(noise(72, 70), 1, "").settings.scales == 1

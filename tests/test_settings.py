@@ -219,7 +219,7 @@ def test_stylize_hands_every_setting_on(monkeypatch):
         assert given[field.name] != field.default or field.name == "beta_per_pixel"  # it excludes beta
     received = []
 
-    def prepare(content, style, weights, settings, terms):
+    def prepare(content, style, weights, settings, terms, progress):
         received.append(settings)
         raise InputError("enough")
 

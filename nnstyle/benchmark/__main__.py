@@ -14,11 +14,11 @@ import scipy
 
 from ..cli.arguments import Parser
 from ..cli.process import run_as_process
-from ..cli.progress import say
 from ..engine import Engine, devices
 from ..errors import GpuError, InputError
 from ..pictures import LARGEST, SMALLEST
 from ..pictures.saving import check_no_input_is_replaced
+from ..progress import say
 from ..version import __version__
 from ..weights import POCKET_PATHS
 from . import against_torch, compare, table, work

@@ -1,4 +1,4 @@
-"""Arguments -> job -> file. With `nnstyle.cli.progress`, the only module that prints."""
+"""Arguments -> job -> file. With `nnstyle.progress`, the only module that prints."""
 
 import argparse
 import contextlib
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoint import Record
 from ..engine import Engine, devices
 from ..errors import GpuError, InputError, NoMemoryToReadError, NotFiniteError
 from ..files import UNFINISHED, with_mark
@@ -21,18 +20,18 @@ from ..job import Job, prepare
 from ..notes import heard_by, note
 from ..pictures import pictures_in
 from ..pictures.saving import FORMATS, check_no_input_is_replaced, check_output, has_transparency, save_image
+from ..progress import Progress, say
 from ..settings import Settings
 from ..styles import Style, as_styles
 from ..stylize import Event, Result, engine_for, run
-from ..version import __version__
 from . import show
 from .arguments import SAMPLE_SETTINGS, make_parser
 from .checkpoints import Checkpoints
 from .like import SAMPLES, Like
 from .output import SAMPLE, first_free, name_of
 from .process import run_as_process
-from .progress import Progress, say
 from .signals import Work, exit_status, signals_end_the_work
+from .walk import Walk
 
 OWN_PICTURES = """\
 This is the sample photograph in the style of the sample painting. For pictures of your own:
@@ -99,11 +98,15 @@ def paint(arguments: argparse.Namespace, work: Work) -> int:
     styles = given_styles(arguments)
     if like:
         styles = like.completed(styles, arguments)
-    check_no_input_is_replaced(arguments.output, inputs(arguments, styles, settings))
+    walk = Walk(arguments, settings.iterations)
+    outputs, files_read = [arguments.output, *walk.files()], inputs(arguments, styles, settings)
+    for output in outputs:
+        check_no_input_is_replaced(output, files_read)
     job = prepare(arguments.content, styles, arguments.weights, settings, progress=not arguments.quiet)
     if like:
         like.note_differences(arguments.content, styles, job, device.name)
-    check_no_input_is_replaced(arguments.output, [job.weights.path])  # a known network's, in the cache
+    for output in outputs:
+        check_no_input_is_replaced(output, [job.weights.path])  # a known network's, in the cache
     checkpoints = Checkpoints(arguments, job)
     engine = engine_for(job, device, arguments.threads, arguments.low_memory)
     failure: BaseException | None = None
@@ -111,6 +114,7 @@ def paint(arguments: argparse.Namespace, work: Work) -> int:
 
         def on_iteration(event: Event) -> None:
             work.check()
+            walk.update(event)
             progress.update(event.record)
             checkpoints.update(event)
 
@@ -121,8 +125,11 @@ def paint(arguments: argparse.Namespace, work: Work) -> int:
             work.is_over = True
             failure = error
     if failure:
-        return give_up(failure, arguments, job, device.name, checkpoints)
-    finish(result, arguments, job, device.name, is_sample, checkpoints)
+        return give_up(failure, arguments, job, checkpoints, walk)
+    finish(result, arguments, job, is_sample, checkpoints)
+    message = walk.save_film(finished=True)
+    if message and not arguments.quiet:
+        say(message, sys.stdout)
     return 0
 
 
@@ -195,20 +202,14 @@ def inputs(arguments: argparse.Namespace, styles: list[Style], settings: Setting
 
 
 def finish(
-    result: Result,
-    arguments: argparse.Namespace,
-    job: Job,
-    device: str,
-    is_sample: bool,
-    checkpoints: Checkpoints,
+    result: Result, arguments: argparse.Namespace, job: Job, is_sample: bool, checkpoints: Checkpoints
 ) -> None:
     """Save the picture and say so."""
-    made_with = describe(job, result.settings, device)
     if arguments.counted_from:  # anew: in the meantime another run may have taken the number
         path, how = arguments.counted_from, {"replace": False, "mark": ""}
     else:
         path, how = arguments.output, {}
-    message, is_in_place = save(result.image, path, result.losses[-1:], made_with, **how)
+    message, is_in_place = save(result, path, **how)
     if not is_in_place:  # there is a second try
         checkpoints.write_last()
         raise InputError(f"{message}{checkpoints.advice()}")
@@ -229,7 +230,7 @@ def own_command() -> str:
 
 
 def give_up(
-    error: BaseException, arguments: argparse.Namespace, job: Job, device: str, checkpoints: Checkpoints
+    error: BaseException, arguments: argparse.Namespace, job: Job, checkpoints: Checkpoints, walk: Walk
 ) -> int:
     """Save the best picture so far, if there is one, without replacing anything; return the exit status."""
     result = getattr(error, "result", None)
@@ -239,18 +240,20 @@ def give_up(
         record = result.losses[-1]
         if record.size < job.settings.size:
             why += f" at a scale of {record.size} px"
-        made_with = describe(job, result.settings, device)
         path, mark = arguments.output, UNFINISHED
         if arguments.counted_from:  # the name itself is for the finished picture
             path, mark = with_mark(arguments.counted_from, UNFINISHED), ""
-        message, is_in_place = save(result.image, path, [record], made_with, replace=False, mark=mark)
+        message, is_in_place = save(result, path, replace=False, mark=mark)
         why += f"; the best picture so far is saved: {message}" if is_in_place else f"; {message}"
     elif checkpoints.latest:
         why += "; there is not enough memory to save the picture"
     elif isinstance(error, KeyboardInterrupt):
         which = "another" if checkpoints.resumed_at else "the first"
         why += f" before {which} iteration: nothing was written"
-    complain(f"{why}{keep_for_later(checkpoints, error, is_in_place)}")
+    later = keep_for_later(
+        checkpoints, error, is_in_place
+    )  # before the film: somebody may be waiting to kill
+    complain(f"{why}{later}{film_so_far(walk)}")
     return exit_status(error) if isinstance(error, KeyboardInterrupt) else 2
 
 
@@ -261,6 +264,17 @@ def why_it_ended(error: BaseException) -> str:
     if isinstance(error, NotFiniteError):
         return f"{error}: lower the weights"
     return str(error) or "interrupted"
+
+
+def film_so_far(walk: Walk) -> str:
+    """Save the film of a run that has failed; return what to say of it."""
+    if walk.film is None or walk.film.latest is None:
+        return ""
+    try:
+        message = walk.save_film(finished=False)
+    except InputError as error:
+        message = str(error)
+    return f"; {message}"
 
 
 def keep_for_later(checkpoints: Checkpoints, error: BaseException, is_in_place: bool) -> str:
@@ -275,15 +289,7 @@ def keep_for_later(checkpoints: Checkpoints, error: BaseException, is_in_place: 
     return checkpoints.advice("with more memory, " if isinstance(error, MemoryError) else "")
 
 
-def describe(job: Job, settings: Settings, device: str) -> dict:
-    """Everything that made a picture, to be stored in its file; folders stay private."""
-    reason = job.weights.preprocessing_reason
-    return job.describe(settings) | {"preprocessing_reason": reason, "device": device, "nnstyle": __version__}
-
-
-def save(
-    image: np.ndarray, path: str | Path, last_record: list[Record], made_with: dict, **how: Any
-) -> tuple[str, bool]:
+def save(result: Result, path: str | Path, **how: Any) -> tuple[str, bool]:
     """Write the picture with everything that made it inside.
 
     Parameters
@@ -298,13 +304,11 @@ def save(
     is_in_place : bool
         Whether the picture is where it should be.
     """
+    image, made_with = result.image, result.made_with
     height, width = image.shape[:2]
     message = f"{width} x {height} px"
-    for record in last_record:  # none, if there was nothing to improve
+    for record in result.losses[-1:]:  # none, if there was nothing to improve
         message += f" after {record.iteration} iterations in {record.seconds:.0f} s, loss {record.total:.4g}"
-        # Without the seconds: the same picture is the same file.
-        losses = {"iteration": record.iteration, "size": record.size, "total": record.total} | record.losses
-        made_with = made_with | {"losses": losses}
     written, obstacle = try_to_write(image, path, made_with, **how)
     if written:
         return f"{written}: {message}", True

@@ -102,6 +102,18 @@ def add_files(parser: Parser) -> None:
         " them. CONTENT and STYLE are found by their names beside PICTURE or in the current folder, or given."
         " What differs now is said. (nnstyle show PICTURE prints the settings)",
     )
+    add(
+        "--save-every",
+        type=count,
+        metavar="N",
+        help="write the picture so far beside OUT every N iterations, as OUT-0010 and so on",
+    )
+    add(
+        "--film",
+        metavar="FILE",
+        help="write the way to the picture as an animation of up to 100 frames and 512 px, as .webp (the smallest),"
+        " .gif or .png",
+    )
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add(
         "--device",
@@ -131,6 +143,17 @@ def add_files(parser: Parser) -> None:
     )
     add("--resume", action="store_true", help="go on from OUT.nnstyle, if an earlier run has left it")
     add("--version", action="version", version=f"nnstyle {__version__}")
+
+
+def count(text: str) -> int:
+    """A whole number, at least 1."""
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+count.__name__ = "whole number above 0"  # argparse shows it: "invalid whole number above 0 value"
 
 
 def seconds(text: str) -> float:

@@ -5,9 +5,9 @@ import sys
 from typing import Any
 
 from ..errors import InputError, shown
+from ..progress import say
 from .arguments import Parser
 from .painted import MADE_OF, NAMES, REST, Painted
-from .progress import say
 
 DESCRIPTION = """\
 Print the settings with which a picture was painted, one a line, as nnstyle has stored them in it.

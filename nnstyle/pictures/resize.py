@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import InputError
+from .preprocessing import in_8_bits
 
 SMALLEST, LARGEST = 32, 10_000  # px: below, conv5_1 sees no 2x2 window; above, no memory is enough
 
@@ -38,6 +39,32 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
             f"its short edge needs {SMALLEST}, so choose a larger size or crop it"
         )
     return np.array(Image.fromarray(image).resize((new_width, new_height), Image.Resampling.LANCZOS))
+
+
+def scale_to(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scale a uint8 picture (h, w, channels) to (height, width, channels) with Lanczos's filter."""
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def size_within(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
+    """Height and width of a picture that is reduced, if it must be, to a long edge of `longest` px."""
+    height, width = shape[:2]
+    factor = min(1.0, longest / max(height, width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def preview(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A picture to look at, of another size: uint8 (height, width, 3), on white where it is transparent.
+
+    Parameters
+    ----------
+    image : uint8 or uint16 array, shape (h, w, 3) or (h, w, 4)
+    height, width : int, px
+    """
+    picture = Image.fromarray(scale_to(in_8_bits(image), height, width))
+    if picture.mode == "RGBA":
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return np.array(picture.convert("RGB"))
 
 
 def fit(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -9,13 +9,13 @@ import numpy as np
 
 from ..cli.arguments import Parser
 from ..cli.process import run_as_process
-from ..cli.progress import say
 from ..errors import InputError
 from ..files import check_writable
 from ..network import POOLINGS
 from ..notes import heard_by
 from ..pictures import check_no_input_is_replaced, pictures_in
 from ..pictures.preprocessing import WRITTEN, parse_preprocessing, spell_preprocessing
+from ..progress import say
 from ..settings import BETA_PER_PIXEL, POOLING
 from . import download
 from .formats.hdf5 import write_hdf5

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..files import is_regular
+from ..notebook import NotebookLine, in_notebook
 from .known import KNOWN, Known
 
 CHUNK = 1 << 18  # bytes
@@ -92,8 +93,15 @@ def retrieve(address: str, network: Known, folder: Path, progress: bool) -> Path
         raise ValueError  # a pipe, which might never end
     pooch.get_logger().setLevel("ERROR")
     disable = None if progress else True  # None: only where standard error is no terminal
+    file = NotebookLine() if in_notebook() else None
     with Bar(
-        desc=network.file, total=network.size, unit="B", unit_scale=True, leave=False, disable=disable
+        desc=network.file,
+        total=network.size,
+        unit="B",
+        unit_scale=True,
+        leave=file is not None,
+        file=file,
+        disable=disable,
     ) as bar:
         bar.most = network.size
         downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=60)

@@ -104,7 +104,7 @@ def run_that_fails(failure):
         records = []
         for iteration, loss in ((1, 9.0), (2, 8.0)):
             records.append(Record(iteration, 56, loss, {"content": loss}, 1.0))
-            callback(Event(records[-1], lambda: noise(40, 56), lambda: None))
+            callback(Event(records[-1], job, lambda: noise(40, 56), lambda: None, lambda reason: None))
         failure.result = Result(noise(40, 56, seed=2), records, job.settings, str(failure))
         raise failure
 

@@ -27,6 +27,8 @@ OTHERS = {
     "device",
     "threads",
     "low_memory",
+    "save_every",
+    "film",
     "checkpoint",
     "resume",
     "version",

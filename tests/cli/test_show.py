@@ -1,5 +1,6 @@
 """``nnstyle show``: what a picture carries inside, for people to read."""
 
+import importlib
 import re
 
 import pytest
@@ -24,7 +25,8 @@ def show(folder, monkeypatch, capsys):
 
     def prepare(*given, **options):
         job = nnstyle.prepare(*given, **options)
-        save_image(job.content, "x.png", nnstyle.cli.describe(job, job.settings, "cpu"))
+        stylize = importlib.import_module("nnstyle.stylize")  # not the function of this name
+        save_image(job.content, "x.png", stylize.describe(job, job.settings, "cpu"))
         raise KeyboardInterrupt
 
     def call(*options):

@@ -16,8 +16,8 @@ import pytest
 import nnstyle
 import nnstyle.cli
 import nnstyle.pictures
-from nnstyle.cli.progress import Progress
 from nnstyle.cli.signals import Ended, signals_end_the_work
+from nnstyle.progress import Progress
 from tests.support.command import files, start
 from tests.support.pictures import stored_settings
 

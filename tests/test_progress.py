@@ -5,7 +5,7 @@ from itertools import accumulate
 import pytest
 
 from nnstyle import Record, Settings
-from nnstyle.cli.progress import FIRST, RECENT, TimeLeft
+from nnstyle.progress import FIRST, RECENT, TimeLeft
 
 # Seconds of each iteration of a picture of 1024 x 768 px by L-BFGS-B, at 128, 256, 512 and 1024 px. It is the
 # time of the processor, with one thread: what the clock would say if the machine had nothing else to do.

@@ -1,4 +1,4 @@
-"""What the user sees: a bar in a terminal, a line now and then elsewhere, or nothing."""
+"""What the user sees: a bar in a terminal or a notebook, a line now and then elsewhere, or nothing."""
 
 import contextlib
 import statistics
@@ -8,11 +8,12 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from ..checkpoint import Record
-from ..job import Job
-from ..settings import Settings
+from .checkpoint import Record
+from .job import Job
+from .notebook import NotebookLine, in_notebook
+from .settings import Settings
 
-LINES = 10  # and one for the first iteration, where there is no terminal
+LINES = 10  # and one for the first iteration, where there is no bar
 
 # What an iteration costs, in pixels: those of its canvas, and OVERHEAD at any size.
 OVERHEAD = 8000
@@ -36,7 +37,8 @@ class Progress:
     def __init__(self, job: Job, quiet: bool, done: int = 0):
         settings = self.settings = job.settings
         self.time_left = TimeLeft(settings, *job.content.shape[:2])
-        self.in_terminal = sys.stderr is not None and sys.stderr.isatty()
+        notebook = NotebookLine() if in_notebook() else None
+        self.has_bar = notebook is not None or (sys.stderr is not None and sys.stderr.isatty())
         self.quiet = quiet
         self.every = -(-settings.iterations // LINES)  # rounded up
         # The time comes first: a narrow terminal cuts off the end.
@@ -46,8 +48,9 @@ class Progress:
             initial=done,
             bar_format=layout,
             dynamic_ncols=True,
-            disable=quiet or not self.in_terminal,
-            leave=False,
+            disable=quiet or not self.has_bar,
+            leave=notebook is not None,
+            file=notebook,
         )
 
     def __enter__(self) -> "Progress":
@@ -58,13 +61,15 @@ class Progress:
 
     def update(self, record: Record) -> None:
         """Show a record."""
+        if self.quiet:
+            return
         left = self.time_left.after(record)
         time = "?" if left is None else tqdm.format_interval(left)
         text = describe(record, self.settings)
-        if self.in_terminal:
+        if self.has_bar:
             self.bar.set_description_str(f"[{time} left] {text}", refresh=False)
             self.bar.update()
-        elif not self.quiet and (record.iteration == 1 or record.iteration % self.every == 0):
+        elif record.iteration == 1 or record.iteration % self.every == 0:
             counted = f"iteration {record.iteration} of {self.settings.iterations}"
             say(f"{counted}: {text} [{time} left]", sys.stderr)
 
