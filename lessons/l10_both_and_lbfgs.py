@@ -151,8 +151,9 @@ tools.save(tools.grid([deprocess(runs[name].best, preprocessing) for name in sho
 # .. math:: \hat m_t = \frac{\beta\, (1 - \beta^{t-1})\, \hat m_{t-1} + (1 - \beta)\, g_t}{1 - \beta^t}
 #    = \hat m_{t-1} + \frac{1 - \beta}{1 - \beta^t}\, (g_t - \hat m_{t-1})
 #
-# At :math:`t = 1` this is :math:`g_1`, wherever it began. The wrong twin forgets the correction: as
-# :math:`v` begins much too small, its first step is :math:`0.1 / \sqrt{0.001}` = 3.2 times too long.
+# because :math:`\beta - \beta^t = (1 - \beta^t) - (1 - \beta)`. At :math:`t = 1` this is :math:`g_1`,
+# wherever it began. The wrong twin forgets the correction: as :math:`v` begins much too small, its
+# first step is :math:`0.1 / \sqrt{0.001}` = 3.2 times too long.
 
 
 def by_the_paper(gradients, rate, corrected=True):
@@ -166,7 +167,11 @@ def by_the_paper(gradients, rate, corrected=True):
 
 def by_the_package(objective, start, steps, rate):
     iterates, means = [], []  # of the iterates: see below
-    keep = lambda image, loss, history: (iterates.append(history["x"]), means.append(image))[0]
+
+    def keep(image, loss, history):
+        iterates.append(history["x"])
+        means.append(image)
+
     adam.minimize(objective, start, steps, callback=keep, learning_rate=rate)
     return np.array(iterates), np.array(means)
 
@@ -190,8 +195,8 @@ assert np.abs(np.diff(alternating[20:], axis=0)).max() < 2 * 0.1  # of 2: across
 
 # %%
 # *A mean of the iterates.* Steps of about :math:`\eta` do not become shorter where a valley ends. If
-# the gradient is noisy, the iterates jump about the minimum for ever; in their moving average the
-# jumps cancel. ``adam.minimize`` returns that, as crowsonkb's style-transfer-pytorch does.
+# the gradient is noisy, the iterates jump about the minimum for ever; in their moving average, of the
+# same kind, the jumps cancel. ``adam.minimize`` returns that, as crowsonkb's style-transfer-pytorch does.
 
 valley = np.diag([1.0, 25.0])
 noisy = lambda x: (x @ valley @ x / 2, valley @ x + rng.normal(scale=(1, 25)))
