@@ -117,7 +117,7 @@ def test_enlarging_keeps_channels_apart_and_values_as_they_are():
 
 def test_where_memory_is_short_less_is_used_and_the_picture_is_the_same(pictures, monkeypatch):
     expected = stylize(*pictures, size=64, iterations=3)
-    monkeypatch.setattr(Cpu, "available", lambda self, swap=False: 1e12 if swap else 1e8)
+    monkeypatch.setattr(Cpu, "available", lambda self, swap=False, threads=None: 1e12 if swap else 1e8)
     with pytest.warns(UserWarning, match="little memory is free"):
         result = stylize(*pictures, size=64, iterations=3)
     np.testing.assert_array_equal(result.image, expected.image)

@@ -63,7 +63,7 @@ def test_ctrl_c_works_as_before(folder):
 
 @pytest.mark.parametrize("options", [(), ("--quiet",)])
 def test_warnings_are_shown_as_before(folder, capsys, options):
-    make_transparent(folder / "content.png")
+    make_transparent(folder / "style.png")
     before = warnings.showwarning, warnings.filters, list(warnings.filters)
     assert paint(folder, *options) == 0
     assert (warnings.showwarning, warnings.filters, list(warnings.filters)) == before
@@ -72,7 +72,7 @@ def test_warnings_are_shown_as_before(folder, capsys, options):
 
 def test_warnings_are_shown_as_before_by_threads_that_overlap(folder, capsys):
     """The second begins after the first and ends after it: each would put back what it has found."""
-    make_transparent(folder / "content.png")
+    make_transparent(folder / "style.png")
     before = warnings.showwarning, list(warnings.filters)
     second_began, first_ended = threading.Event(), threading.Event()
     paint_quietly = lambda name: paint(folder, "-q", output=name)
@@ -99,7 +99,7 @@ def test_warnings_are_shown_as_before_by_threads_that_overlap(folder, capsys):
 
 
 def test_a_thread_hears_its_own_notes(folder, capsys):
-    make_transparent(folder / "content.png")
+    make_transparent(folder / "style.png")
     assert in_thread(paint, folder) == 0
     assert capsys.readouterr().err.count("nnstyle: note: ") == 1
 
