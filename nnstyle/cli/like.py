@@ -114,6 +114,8 @@ class Like(Painted):
                 del values[name]
         if getattr(arguments, "style_layers", self.settings.style_layers) != self.settings.style_layers:
             values.pop("layer_weights", None)  # one for each of the layers
+        if getattr(arguments, "optimizer", self.settings.optimizer) != self.settings.optimizer:
+            values.pop("learning_rate", None)  # each has its own, or none
         if hasattr(arguments, "beta") or hasattr(arguments, "beta_per_pixel"):
             values.pop("beta", None)
         elif values.get("beta") is not None and not self.has_same_canvas(arguments):

@@ -24,7 +24,8 @@ MADE_OF = [
 ]
 REST = ["preprocessing_reason", "terms", "losses", "unfinished", "device", "nnstyle"]
 ASKED = "size", "iterations", "scales", "beta"  # of an unfinished picture: what the finished one was to have
-LEFT_OPEN: dict[str, Any] = {"scales": None, "beta": None, "layer_weights": None, "pooling": None}
+# Settings that depend on others, or on the network, where they are left open.
+LEFT_OPEN: dict[str, Any] = dict.fromkeys(("scales", "learning_rate", "beta", "layer_weights", "pooling"))
 BY_USER = "given by the user"  # why a preprocessing was taken; for other reasons it is the network's own
 
 

@@ -72,6 +72,7 @@ MANY = """--size 64 --style-scale .8 --alpha 2 --beta 9e4 --init noise --seed 3 
 
 OVER = "--style-scale 1.3 --weights tiny.h5 --rescale-over over --preprocessing bgr,1,2,3,.5 --bounded"
 STATING = "--weights stating.h5"  # it states what is not the default
+ADAM = "--optimizer adam --learning-rate 3"
 AS_IF_IT_DID_NOT = f"{STATING} --pooling max --layer-weights .2,.2,.2,.2,.2 --beta-per-pixel 4000"
 
 
@@ -79,7 +80,14 @@ AS_IF_IT_DID_NOT = f"{STATING} --pooling max --layer-weights .2,.2,.2,.2,.2 --be
     ("options", "ending"),
     [
         *[(options, ending) for options in ("", MANY, OVER) for ending in (".png", ".jpg")],
-        *[(MANY, ".webp"), (MANY, ".tif"), (STATING, ".png"), (AS_IF_IT_DID_NOT, ".png")],
+        *[
+            ("--optimizer adam", ".png"),
+            (ADAM, ".png"),
+            (MANY, ".webp"),
+            (MANY, ".tif"),
+            (STATING, ".png"),
+            (AS_IF_IT_DID_NOT, ".png"),
+        ],
     ],
 )
 def test_the_same_settings_make_the_same_bytes(folder, nnstyle_in, options, ending):
@@ -244,6 +252,15 @@ def test_other_style_layers_need_no_weights(nnstyle_in, prepared):
     save_described(prepared[0])
     nnstyle_in("--like", "x.png", "--style-layers", "conv1_1,conv2_1")
     assert prepared[1].settings.layer_weights == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("rate", [[], ["--learning-rate", "3"]])
+def test_another_optimizer_needs_no_learning_rate(folder, nnstyle_in, prepared, rate):
+    write_vgg(folder / "tiny.h5", tiny_weights())
+    nnstyle_in(*PICTURES, *SMALL, "--weights", "tiny.h5", "--optimizer", "adam", *rate)
+    save_described(prepared[0])
+    nnstyle_in("--like", "x.png", "--optimizer", "lbfgs")
+    assert prepared[1].settings.learning_rate is None and prepared[1].settings.optimizer == "lbfgs"
 
 
 def test_another_network_decides_for_itself_what_was_left_open(folder, picture, nnstyle_in, prepared):

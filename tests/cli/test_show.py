@@ -84,6 +84,8 @@ def test_what_is_decided_by_default_has_no_mark(show, options):
         ("--scales 1 --pooling max", ["scales", "pooling"]),
         ("--layer-weights .2,.2,.2,.2,.2 --alpha 2", ["alpha", "layer-weights"]),
         ("--optimizer lbfgs-nnstyle --preprocessing caffe", ["optimizer", "preprocessing"]),
+        ("--optimizer adam", ["optimizer"]),
+        ("--optimizer adam --learning-rate 3", ["optimizer", "learning-rate"]),
         ("--weights tiny.h5", ["weights"]),
         ("--weights tiny.h5 --pooling average --beta-per-pixel 1000", ["weights", "beta", "pooling"]),
     ],
