@@ -1,5 +1,6 @@
 """Style images."""
 
+import contextlib
 import math
 import os
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ class Style:
 
     def __post_init__(self) -> None:
         weight, scale = self.weight, self.scale
-        if not is_number(weight) or not 0 < weight < math.inf:
+        if not is_number(weight) or weight <= 0:
             raise InputError(f"the weight of a style must be a finite number above 0, not {shown(weight)}")
         if not is_number(scale) or not 0 < scale <= MOST_STYLE_SCALE:
             raise InputError(f"the scale of a style must be above 0 and at most 100, not {shown(scale)}")
@@ -67,8 +68,10 @@ class Style:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a real number."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether a value is a finite real number."""
+    with contextlib.suppress(OverflowError):  # an int of hundreds of digits
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return False
 
 
 def as_styles(styles: Any) -> list[Style]:

@@ -102,7 +102,7 @@ def test_jobs_of_other_weights_are_other_jobs():
     assert len(digests) == 2
 
 
-@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), "1", None, True])
+@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), "1", None, True, 10**400])
 def test_a_weight_that_is_none_is_refused(weight):
     with pytest.raises(InputError, match="the weight of a style must be a finite number above 0"):
         Style(ONE, weight)
