@@ -175,6 +175,8 @@ def prepare(
         raise InputError(f"settings must be nnstyle.Settings, not {type(settings).__name__}")
     if settings is not None and options:
         raise InputError("give either settings or single options, not both")
+    if not isinstance(progress, bool):
+        raise InputError(f"progress must be True or False, not {shown(progress)}")
     settings = settings or Settings(**options)  # type: ignore[arg-type]  # it makes tuples of sequences
     paintings = as_styles(styles)
     content_image, alpha = load_content(content, settings)

@@ -260,8 +260,8 @@ class Settings:
         elif self.preprocessing is not None:
             parse_preprocessing(self.preprocessing)
         self._check_whole_numbers()
-        self._check_weights()
         self._check_choices()
+        self._check_weights()
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # the way round `frozen`
@@ -467,6 +467,8 @@ def layer_tuple(name: str, layers: str | Iterable[str]) -> tuple[str, ...]:
     """Layer names, given as one or several, as a tuple."""
     try:
         layers = (layers,) if isinstance(layers, str) else tuple(layers)
+        if not all(isinstance(layer, str) for layer in layers):
+            raise TypeError
         if not layers or len(set(layers)) < len(layers):
             raise InputError(f"{name} must name at least one layer, and each only once")
     except TypeError:

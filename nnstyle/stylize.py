@@ -108,7 +108,7 @@ class Event:
     """
 
     record: Record
-    job: Job
+    job: Job = field(repr=False)  # it would show thousands of pixels
     _image: Callable[[], np.ndarray]  # as a `Result` has it
     _state: Callable[[], State]
     _result: Callable[[str], Result]
@@ -367,6 +367,8 @@ def run(
         raise InputError(f"a run needs an nnstyle.Engine, not {shown(engine)}")
     if not isinstance(resume, State | None):
         raise InputError(f"a run goes on from the state of an event, not from {shown(resume)}")
+    if not isinstance(progress, bool):
+        raise InputError(f"progress must be True or False, not {shown(progress)}")
     engine = engine or engine_for(job)
     done = len(resume.records) if resume else 0
 

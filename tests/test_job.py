@@ -107,6 +107,7 @@ def test_what_cannot_be_used_is_found_before_a_network_is_loaded(no_weights, tmp
     [
         ({"threads": "2"}, "threads must be a whole number, not '2'"),
         ({"threads": 0}, "threads must be at least 1"),
+        ({"progress": 1}, "progress must be True or False, not 1"),
         ({"threads": 1.5}, "threads must be a whole number"),
         ({"low_memory": "no"}, "low_memory must be True or False"),
         ({"device": "gpu"}, "device must be auto, cpu, cuda"),

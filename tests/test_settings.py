@@ -55,6 +55,7 @@ from tests.support.tiny import tiny_weights
         ({"pooling": "avg"}, "max, average"),
         ({"pooling": ["max"]}, "max, average"),
         ({"style_layers": ()}, "at least one layer"),
+        ({"style_layers": [["conv1_1"]]}, "style_layers must be names of layers"),
         ({"style_layers": 5}, "style_layers must be names of layers"),
         ({"content_layers": ("conv4_2", "conv4_2")}, "each only once"),
         (
@@ -238,3 +239,16 @@ def test_the_options_of_prepare_are_the_settings():
 def test_a_choice_is_a_text(name):
     with pytest.raises(InputError, match=f"{name} must be one of"):
         Settings(**{name: np.zeros(2)})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"optimizer": np.zeros(2), "learning_rate": 1.0},
+        {"content_layers": [10**5000]},
+        {"style_layers": ["conv1_1", b"conv2_1"]},
+    ],
+)
+def test_a_value_of_another_type_is_refused_whatever_else_is_given(wrong):
+    with pytest.raises(InputError):
+        Settings(**wrong)

@@ -12,6 +12,7 @@ except ImportError:  # Windows
 
 # Address space that each thread takes and hardly uses: its stack, and OpenBLAS's buffer for its factors.
 BYTES_OF_A_THREAD = 4e7
+MOST_THREADS = 1000  # no machine starts more of them for one picture
 # What malloc reserves for the first thread, and the buffer of SciPy's own OpenBLAS. Where that
 # buffer finds no room, OpenBLAS tries again for ever, deaf to Ctrl-C.
 BYTES_OF_MALLOC = 1e8
@@ -74,7 +75,7 @@ def of_process(root: Path, threads: int) -> float:
     used = kilobytes(root / "proc/self/status")
     if resource is None or "VmSize" not in used:  # macOS has such limits, too, but does not keep them
         return math.inf
-    reserved = threads * BYTES_OF_A_THREAD + BYTES_OF_MALLOC
+    reserved = min(threads, MOST_THREADS) * BYTES_OF_A_THREAD + BYTES_OF_MALLOC
     room = math.inf
     for limit, usage in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
         most = resource.getrlimit(limit)[0]

@@ -225,6 +225,8 @@ def array_to_pil(source: object) -> Image.Image:
 
 def white_of(array: np.ndarray) -> int:
     """The value that is white in an array of floats or uint16; InputError if its values are none of a picture."""
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"a picture is uint8, uint16, or floats from 0 to 1, not {array.dtype}")
     least, largest = array.min(), array.max()
     is_in_bytes = 0 <= least and 1 < largest <= 255
     if array.dtype.kind == "f":
@@ -241,5 +243,5 @@ def white_of(array: np.ndarray) -> int:
                 " divided by the value of white"
             )
         return 65535
-    advice = ": convert it with .astype(np.uint8)" if array.dtype.kind in "iu" and is_in_bytes else ""
+    advice = ": convert it with .astype(np.uint8)" if is_in_bytes else ""
     raise InputError(f"a picture is uint8, uint16, or floats from 0 to 1, not {array.dtype}{advice}")

@@ -9,6 +9,7 @@ from PIL import Image
 
 from nnstyle import Settings, Style
 from nnstyle.cli.arguments import make_parser
+from nnstyle.pictures import save_image
 from tests.support.pictures import noise
 from tests.support.tiny import tiny_weights
 
@@ -38,6 +39,13 @@ SENSIBLE = {
     "--device": ["cpu", "auto"],
     "--threads": ["1", "2"],
     "--checkpoint": ["0", "0.001", "60"],
+    "--style-weights": ["1", "2,1"],
+    "--mask": ["content.png", "existing.png"],
+    "--init": ["recoloured", "noise", "style.png", "existing.png"],
+    "--learning-rate": ["1", "5"],
+    "--save-every": ["1", "2"],
+    "--film": ["walk.webp", "walk.gif", "existing.png"],
+    "--like": ["painted.png", "existing.png"],
 }
 # Nobody means these, and none of them is work for hours.
 INSANE = [
@@ -67,6 +75,8 @@ def make_surroundings(folder):
     (folder / "pictures").mkdir()
     Image.fromarray(noise(40, 40)).save(folder / "pictures" / "one.png")
     Image.fromarray(noise(40, 40)).save(folder / "existing.png")
+    made_with = {"size": 40, "iterations": 1, "content": "content.png", "style": ["style.png"]}
+    save_image(noise(40, 40), folder / "painted.png", made_with)
     (folder / "text.png").write_text("this is no picture")
     (folder / "empty.png").touch()
     (folder / "link.png").symlink_to("content.png")
@@ -80,7 +90,7 @@ def options():
         if action.dest in ("help", "version"):
             continue
         for name in action.option_strings:
-            found[name] = () if action.nargs == 0 else action.choices
+            found[name] = () if action.nargs == 0 else action.choices and [*map(str, action.choices)]
     return found
 
 
@@ -145,7 +155,13 @@ def sensible_values():
     picture = noise(40, 40)
     return {
         "content": [picture, "content.png", Path("content.png"), Image.fromarray(picture), picture / 255],
-        "style": [picture, [picture], Style(picture), "style.png"],
+        "style": [
+            picture,
+            [picture, "style.png"],
+            [Style(picture, 2.0, mask=picture)],
+            "pictures",
+            "style.png",
+        ],
         "weights": [tiny_weights()],
         "callback": [None, print_nothing, stop],
         "terms": [(), []],
@@ -157,7 +173,11 @@ def sensible_values():
         "scales": [None, 1, 2],
         "style_scale": [1.0, 0.8, Fraction(5, 4), 2],
         "border": [0, 4],
-        "init": ["recoloured", "content", "noise", "style"],
+        "init": ["recoloured", "content", "noise", "style", "style.png"],
+        "colour": ["style", "content", "luminance", "match"],
+        "transparency": ["keep", "white"],
+        "bits": [8, 16],
+        "progress": [True, False],
         "seed": [0, 2**70],
         "bounded": [True, False],
         "alpha": [0, 1.0, 1e-3, 1e30, 1e300, 1e308],

@@ -219,7 +219,7 @@ def try_call(arguments):
             result = stylize(**arguments)
     except (InputError, NotFiniteError) as error:
         return Answer(REFUSED, str(error)) if str(error) else Answer(FOUND, "an error without a word")
-    if not (isinstance(result, Result) and result.image.dtype == np.uint8 and result.image.ndim == 3):
+    if not (isinstance(result, Result) and result.image.dtype.kind == "u" and result.image.ndim == 3):
         return Answer(FOUND, f"no picture, but {result!r:.200}")
     return Answer(DONE)
 
