@@ -301,6 +301,7 @@ def test_a_note_about_a_picture_is_made_once(folder, nnstyle_in):
     assert len([line for line in lines if "transparent" in line]) == 1
 
 
+@pytest.mark.slow
 def test_an_unfinished_picture_is_painted_to_the_end(folder, nnstyle_in, monkeypatch):
     original = nnstyle.cli.run
     options = [*PICTURES, "--size", "96", "--iterations", "6", "--scales", "2", "-o"]
@@ -357,8 +358,10 @@ def test_several_paintings_with_all_that_goes_with_them_make_the_same_bytes(fold
     assert (folder / "content-style-and-2-more.png").read_bytes() == several.read_bytes()
 
 
-@pytest.mark.parametrize("ending", [".png", ".jpg"])
-@pytest.mark.parametrize("options", [[], ["--transparency", "white"]])
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [(".png", []), pytest.param(".jpg", [], marks=pytest.mark.slow), (".png", ["--transparency", "white"])],
+)
 def test_a_cut_out_makes_the_same_bytes(folder, nnstyle_in, ending, options):
     with Image.open("content.png") as image:
         image.putalpha(Image.linear_gradient("L").resize(image.size))
@@ -448,7 +451,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("share", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [20, pytest.param(1, marks=pytest.mark.slow)])
 def test_settings_that_somebody_made_up_take_one_line(picture, nnstyle_in, prepared, share):
     """No value in any place leads to a traceback, to two lines of complaint, or to a letter that a terminal obeys."""
     usual = stored_settings(picture)

@@ -262,7 +262,6 @@ def test_by_itself_it_asks_whether_memory_is_short(monkeypatch, free):
         ({"min_ratio": float("nan")}, "min_ratio must be a number"),
         ({"pooling": 3}, "pooling"),
     ],
-    ids=repr,
 )
 def test_values_of_a_wrong_kind_are_refused(values, words):
     with pytest.raises(InputError, match=words):
