@@ -1,6 +1,7 @@
 """What a run sees of its job's pictures at each scale, and what it makes of the painted pixels."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,7 +105,10 @@ class JobPictures:
         ]
         masks = [mask_at(style.mask, *photo.shape[:2]) for style in self.job.styles]
         weights = [style.weight for style in self.job.styles]
-        firsts = [initial_image(content, style, scale, self.job.initial) for style in styles]
+        if self.job.initial is None and scale.init in ("recoloured", "style"):
+            firsts: Iterable[np.ndarray] = (initial_image(content, style, scale) for style in styles)
+        else:  # whatever the style
+            firsts = itertools.repeat(initial_image(content, styles[0], scale, self.job.initial), len(styles))
         initial = mixture(content, firsts, weights, masks)
         alpha = self.job.alpha
         if alpha is not None:
@@ -119,13 +123,13 @@ def mask_at(mask: np.ndarray | None, height: int, width: int) -> np.ndarray | No
 
 def mixture(
     content: np.ndarray,
-    images: Sequence[np.ndarray],
+    images: Iterable[np.ndarray],
     weights: Sequence[float],
     masks: Sequence[np.ndarray | None],
 ) -> np.ndarray:
     """The weighted mean of images, each within its mask; where no mask is, the content image."""
-    if len(images) == 1 and masks[0] is None:
-        return images[0]
+    if len(masks) == 1 and masks[0] is None:
+        return next(iter(images))
     total, mean = np.zeros((*content.shape[:2], 1)), np.zeros(content.shape)
     for image, weight, mask in zip(images, weights, masks, strict=True):
         share = weight if mask is None else weight * mask

@@ -181,6 +181,7 @@ def prepare(
     paintings = as_styles(styles)
     content_image, alpha = load_content(content, settings)
     loaded_styles = [load_style(style, settings, content_image) for style in paintings]
+    check_masks(alpha, loaded_styles)
     initial = None if settings.init in INITIAL_IMAGES else load_initial(settings.init, content_image)
     settings = settings.with_scales(min(content_image.shape[:2]))
     check_scales(content_image, settings)
@@ -287,6 +288,15 @@ def load_mask(mask: Any, content: np.ndarray) -> np.ndarray:
         raise InputError(f"{name} is black everywhere: it is white where the picture is to be painted")
     grey.flags.writeable = False
     return grey
+
+
+def check_masks(alpha: np.ndarray | None, styles: Sequence[Style]) -> None:
+    """Raise InputError for a mask that lies on what is transparent, and so would paint nothing."""
+    for style in styles:
+        if alpha is not None and style.mask is not None and not (style.mask * (alpha > 0)).any():
+            raise InputError(
+                "a mask is white only where the photograph is transparent: there is nothing to paint"
+            )
 
 
 def load_initial(path: str, content: np.ndarray) -> np.ndarray:

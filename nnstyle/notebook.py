@@ -6,8 +6,8 @@ from typing import Any
 
 
 def in_notebook() -> bool:
-    """Whether this is a notebook's process, as those of Jupyter are. IPython in a terminal is none."""
-    ipython = sys.modules.get("IPython")  # who is in a notebook has it imported
+    """Whether this is a notebook's process, as those of Jupyter are. IPython in a terminal is not one."""
+    ipython = sys.modules.get("IPython")  # a notebook has imported it
     return hasattr(ipython and ipython.get_ipython(), "kernel")
 
 

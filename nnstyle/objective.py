@@ -132,26 +132,30 @@ class StyleTerm(Term):
         self.layer, self.weight, self.layer_weight, self.engine = layer, weight, layer_weight, engine
         self.shares, self.mask = dict(shares or Term.shares), mask
         self.root = None if mask is None else array_module(mask).sqrt(mask)
+        self.mask_sum = None if mask is None else float(mask.sum())
         self.style: GramSum | None = None
 
     def set_target(self, features: Array) -> None:
-        self.style = self.gram_sum(features)
+        self.style = self.target_statistics(features)
 
     def add_target(self, features: Array, share: float) -> None:
         """Add one of several styles to the target."""
-        gram = self.gram_sum(features)
+        gram = self.target_statistics(features)
         per_position = GramSum(gram.matrix * (share / gram.positions), share)
         self.style = self.style + per_position if self.style else per_position
 
-    def gram_sum(self, features: Array) -> GramSum:
-        """Equation (3), and M."""
-        engine = self.engine or losses
-        return GramSum(engine.gram_matrix(features), features[..., 0].size)
+    def target_statistics(self, features: Array) -> GramSum:
+        """`statistics` of a style image, all of which counts."""
+        return self.statistics(features) if self.mask is None else self.gram_sum(features, None)
 
     def statistics(self, features: Array) -> GramSum:
         """What the loss needs to know of the features, as a sum over positions."""
-        gram = self.gram_sum(self.guided(features))
-        return gram if self.mask is None else GramSum(gram.matrix, float(self.mask.sum()))
+        return self.gram_sum(self.guided(features), self.mask_sum)
+
+    def gram_sum(self, guided: Array, positions: float | None) -> GramSum:
+        """Equation (3), and M."""
+        gram = (self.engine or losses).gram_matrix(guided)
+        return GramSum(gram, guided[..., 0].size if positions is None else positions)
 
     def guided(self, features: Array) -> Array:
         """The features times sqrt(t), whose Gram matrix is ``sum t F F^T``."""
@@ -159,14 +163,21 @@ class StyleTerm(Term):
 
     def loss_and_gradient(self, features: Array, whole: GramSum) -> tuple[float, Array]:
         """Loss of the whole picture, and its gradient at these features: those of all or a part of it."""
+        return self.guided_loss_and_gradient(self.guided(features), whole)
+
+    def guided_loss_and_gradient(self, guided: Array, whole: GramSum) -> tuple[float, Array]:
+        """`loss_and_gradient`, given the features times sqrt(t)."""
         assert self.style is not None, "its target has not been set"
         A = self.style.matrix * (whole.positions / self.style.positions)
         loss, dG = losses.gram_loss(whole.matrix, A, whole.positions)
-        engine = self.engine or losses
-        return loss, self.guided(engine.gram_matrix_backward(dG, self.guided(features)))
+        gradient = (self.engine or losses).gram_matrix_backward(dG, guided)
+        return loss, self.guided(gradient)  # the chain rule: again times sqrt(t)
 
     def __call__(self, features: Array) -> tuple[float, Array]:
-        return self.loss_and_gradient(features, self.statistics(features))
+        if self.mask is None:
+            return self.loss_and_gradient(features, self.statistics(features))
+        guided = self.guided(features)  # once
+        return self.guided_loss_and_gradient(guided, self.gram_sum(guided, self.mask_sum))
 
 
 class TotalVariationTerm(Term):
@@ -221,7 +232,7 @@ def paper_terms(
 
 
 def set_targets(
-    terms: Iterable[Term], network: Network, content: Array, style: Array | Sequence[Array]
+    terms: Iterable[Term], network: Network, content: Array, style: Array | Iterable[Array]
 ) -> None:
     """Show each term the picture that it compares with.
 
@@ -231,7 +242,7 @@ def set_targets(
     network : Network
     content : array, shape (H, W, 3)
         Preprocessed.
-    style : array, shape (H, W, 3), or a list of them
+    style : array, shape (H, W, 3), or several
         Likewise; their sizes may differ. Of several, a term sees those of which it has a share.
     """
     terms = list(terms)
@@ -239,10 +250,15 @@ def set_targets(
     for term in terms:
         if isinstance(term, StyleTerm):
             term.style = None
-    styles: Sequence[Array] = [style] if hasattr(style, "shape") else style
+    styles: Iterable[Array] = [style] if hasattr(style, "shape") else style
     for index, picture in enumerate(styles):
-        seeing = [term for term in terms if term.target == "style" and index in term.shares]
+        seeing = [term for term in terms if term.target == "style" and index in shares_of(term)]
         show(picture, seeing, network, index)
+
+
+def shares_of(term: Term) -> Mapping[int, float]:
+    """Which style images a term compares with: those that it names, or the first."""
+    return getattr(term, "shares", Term.shares)
 
 
 def show(picture: Array, terms: Sequence[Term], network: Network, index: int = 0) -> None:

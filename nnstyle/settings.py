@@ -172,7 +172,7 @@ class Settings:
     bits: int = setting(
         8,
         PICTURE,
-        "bits of each channel in the output: 16, in PNG and TIFF, stand more editing without bands",
+        "bits of each channel in the output: 16, in PNG and TIFF, survive heavier editing without banding",
         choices=BITS,
         type=int,
     )

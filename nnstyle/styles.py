@@ -16,6 +16,7 @@ from .pictures import SMALLEST, pictures_in
 from .settings import MOST_STYLE_SCALE, Settings
 
 MOST_STYLES = 1000
+MOST_WEIGHT = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Style:
     Raises
     ------
     InputError
-        If the weight is not a finite number above 0, or the scale not one above 0 and at most 100.
+        If the weight is not above 0 and at most 1e9, or the scale not above 0 and at most 100.
     """
 
     image: Any
@@ -49,8 +50,8 @@ class Style:
 
     def __post_init__(self) -> None:
         weight, scale = self.weight, self.scale
-        if not is_number(weight) or weight <= 0:
-            raise InputError(f"the weight of a style must be a finite number above 0, not {shown(weight)}")
+        if not is_number(weight) or not 0 < weight <= MOST_WEIGHT:
+            raise InputError(f"the weight of a style must be above 0 and at most 1e9, not {shown(weight)}")
         if not is_number(scale) or not 0 < scale <= MOST_STYLE_SCALE:
             raise InputError(f"the scale of a style must be above 0 and at most 100, not {shown(scale)}")
         object.__setattr__(self, "weight", float(weight))  # the way round `frozen`

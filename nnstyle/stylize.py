@@ -20,7 +20,7 @@ from .checkpoint import Record, State
 from .engine import Engine, devices
 from .engine.device import Device
 from .errors import InputError, shown
-from .inputs import Inputs, JobPictures
+from .inputs import JobPictures
 from .job import Job, prepare
 from .network import Network
 from .notes import note
@@ -305,7 +305,8 @@ def bytes_needed(job: Job, device: Device, low_memory: bool, size: int) -> float
     content, *others = canvas_sizes(job, size)
     needed = partial(device.bytes_needed, job.weights, low_memory=low_memory)
     painting = needed(*content, optimizer=job.settings.optimizer or "")
-    return max([painting, *(needed(*other, optimizer=None) for other in others)])
+    largest = max([painting, *(needed(*other, optimizer=None) for other in others)])
+    return largest + sum(3 * height * width for height, width in others)  # the paintings, scaled
 
 
 def check_memory(job: Job, device: Device, low_memory: bool, threads: int | None = None) -> None:
@@ -444,14 +445,12 @@ class _Run:
             if self.stopped:
                 break
         self.note_if_nothing_happened(weights)
-        pixels = self.finished(image, preprocessing, self.inputs)
+        pixels = self.inputs.finish(
+            pictures.deprocess(image, preprocessing, self.settings.bits), self.settings
+        )
         if self.stopped:
             return self.unfinished(pixels, len(self.records), reason)
         return self.result(pixels, self.records, self.settings, reason)
-
-    def finished(self, image: Array, preprocessing: Preprocessing, inputs: Inputs) -> np.ndarray:
-        """The picture that an image off its canvas is, (h, w, 3)."""
-        return inputs.finish(pictures.deprocess(image, preprocessing, self.settings.bits), self.settings)
 
     def note_if_nothing_happened(self, weights: Weights) -> None:
         """Say so if the photograph stayed as it was because beta is far below its default.
@@ -468,7 +467,7 @@ class _Run:
         if not 0 < (settings.beta or 0) < usual / 10 or not any(settings.layer_weights or ()):
             return
         # No records: the optimizer found nothing to improve.
-        style = [record.losses["style"] for record in self.records]
+        style = [record.losses["style"] for record in self.records if "style" in record.losses]
         if not style or style[-1] > style[0] / 2:
             note(
                 "hardly anything was painted, the picture is nearly the initial image:"
@@ -510,10 +509,8 @@ class _Run:
         """Minimize equation (7) at one scale; return (image, reason)."""
         engine = self.engine
         engine.clear()  # what an earlier scale needed
-        content, *styles = (
-            self.on_canvas(pictures.preprocess(picture, weights.preprocessing))
-            for picture in (self.inputs.content, *self.inputs.styles)
-        )
+        seen_by = lambda picture: self.on_canvas(pictures.preprocess(picture, weights.preprocessing))
+        content = seen_by(self.inputs.content)
         low, high = pictures.pixel_range(weights.preprocessing)
         bounds: tuple[Array, Array] | None = (low, high) if settings.bounded else None
         minimize = OPTIMIZERS[self.optimizer]
@@ -524,8 +521,10 @@ class _Run:
             network = Network(weights, str(settings.pooling), engine=engine)
             full_size = self.settings.canvas_pixels(*self.job.content.shape[:2])
             terms = self.terms(settings, content[..., 0].size / full_size)
-            set_targets(terms, network, content, styles)
-            if any(style.shape != content.shape for style in styles):
+            if not terms:
+                raise InputError(f"the masks leave nothing to paint at {settings.size} px: use fewer scales")
+            set_targets(terms, network, content, map(seen_by, self.inputs.styles))
+            if any(style.shape != self.inputs.content.shape for style in self.inputs.styles):
                 engine.clear()  # free the kernels transformed for the style image's tiles
             objective = Objective(network, terms)
             on_host = self.optimizer in ON_HOST
@@ -573,7 +572,7 @@ class _Run:
             own = copy.deepcopy(term)
             if isinstance(own, StyleTerm) and own.engine is None:
                 own.engine = self.engine
-            if own.target == "style" and len(styles) > 1:
+            if own.target == "style" and (len(styles) > 1 or isinstance(own, Term)):
                 own.shares = {index: 1.0}
                 own.layer_weight = own.layer_weight * (style.weight / total)
             copies.append(own)
@@ -595,19 +594,22 @@ class _Run:
         self.records.append(record)
         count, inputs = len(self.records), self.inputs
 
+        def pixels() -> np.ndarray:
+            return pictures.deprocess(self.cropped(image), weights.preprocessing, self.settings.bits)
+
+        if self.engine.device.name != "cpu":
+            fetched = pixels()  # now: a GPU that fails takes its memory with it
+            pixels = lambda: fetched
+
         def picture() -> np.ndarray:
-            return self.finished(self.cropped(image), weights.preprocessing, inputs)
+            return inputs.finish(pixels(), self.settings)
 
         def state() -> State:
             kept = history and {name: np.asarray(to_host(a), np.float32) for name, a in history.items()}
             return State(self.job.digest, scale, to_host(image), kept, tuple(self.records[:count]))
 
-        image_now = picture
-        if self.engine.device.name != "cpu":
-            pixels = picture()  # now: a GPU that fails takes its memory with it
-            image_now = lambda: pixels
         self.latest = Event(
-            record, self.job, image_now, state, lambda reason: self.unfinished(image_now(), count, reason)
+            record, self.job, picture, state, lambda reason: self.unfinished(picture(), count, reason)
         )
         try:
             with np.errstate(**self.errstate):

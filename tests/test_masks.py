@@ -46,11 +46,9 @@ def masked_term(rng, height=6, width=5, channels=4):
 class WithoutItsMask(StyleTerm):
     """A wrong term: the mask is forgotten on the way back."""
 
-    def loss_and_gradient(self, features, whole):
-        loss, _ = super().loss_and_gradient(features, whole)
-        A = self.style.matrix * (whole.positions / self.style.positions)
-        _, dG = losses.gram_loss(whole.matrix, A, whole.positions)
-        return loss, losses.gram_matrix_backward(dG, features)
+    def guided_loss_and_gradient(self, guided, whole):
+        loss, gradient = super().guided_loss_and_gradient(guided, whole)
+        return loss, gradient / self.root
 
 
 # The equation
@@ -222,3 +220,37 @@ def test_what_is_stored_with_a_picture_names_the_mask(tmp_path):
     assert described["mask"] == ["sky.png", ""] and described["mask_sha256"][1] is None
     other = prepare(CONTENT, [Style(ONE, mask=RIGHT), OTHER], tiny_weights(), **HOW)
     assert other.describe()["mask_sha256"][0] != described["mask_sha256"][0] and other.digest != job.digest
+
+
+def transparent_where(mask):
+    """The photograph, transparent where a mask is white."""
+    return np.dstack([CONTENT, 255 - mask])
+
+
+def test_a_mask_on_what_is_transparent_is_refused():
+    with pytest.raises(InputError, match="white only where the photograph is transparent"):
+        prepare(transparent_where(LEFT), Style(ONE, mask=LEFT), tiny_weights(), **HOW)
+    assert prepare(transparent_where(LEFT), Style(ONE, mask=SOFT), tiny_weights(), **HOW).alpha is not None
+
+
+def test_a_mask_of_which_a_scale_leaves_nothing_costs_no_picture():
+    """One faint pixel is gone at half the size; then only the photograph is painted there."""
+    mask = np.zeros((96, 112), np.uint8)
+    mask[11, 11] = 1
+    how = HOW | {"size": 112, "scales": 2, "iterations": 2, "beta": 1e-3}
+    content = np.array(Image.fromarray(CONTENT).resize((112, 96)))
+    with pytest.warns(UserWarning, match="hardly anything was painted"):
+        result = stylize(content, Style(ONE, mask=mask), tiny_weights(), **how)
+    assert result.image.shape == (96, 112, 3)
+    with pytest.raises(InputError, match="the masks leave nothing to paint at 56 px"):
+        stylize(content, Style(ONE, mask=mask), tiny_weights(), alpha=0.0, **how | {"beta": 1.0})
+
+
+def test_a_style_term_of_one_s_own_sees_its_target_through_its_statistics(rng):
+    class OfSquares(StyleTerm):
+        def statistics(self, features):
+            return super().statistics(features**2)
+
+    term, features = OfSquares("conv1_1"), rng.normal(size=(6, 5, 4))
+    term.set_target(features)
+    assert term(features)[0] == 0

@@ -104,10 +104,46 @@ def test_jobs_of_other_weights_are_other_jobs():
 
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), "1", None, True, 10**400])
 def test_a_weight_that_is_none_is_refused(weight):
-    with pytest.raises(InputError, match="the weight of a style must be a finite number above 0"):
+    with pytest.raises(InputError, match="the weight of a style must be above 0 and at most 1e9"):
         Style(ONE, weight)
 
 
 def test_one_style_has_the_whole_weight_whatever_it_is():
     (region,) = regions_of([Style(ONE, 0.3)], [None])
     assert (region.shares, region.strength, region.mask) == ({0: 1.0}, 1.0, None)
+
+
+class Plain:
+    """A term that is not derived from `Term`."""
+
+    name, weight, layer_weight, layer, target = "plain", 1.0, 1.0, "conv1_1", "style"
+
+    def set_target(self, features):
+        self.mean = features.mean()
+
+    def __call__(self, features):
+        return float(self.mean), np.zeros_like(features)
+
+
+def test_a_term_need_not_be_derived_from_ours():
+    for styles in (ONE, [ONE, OTHER]):
+        result = stylize(CONTENT, styles, tiny_weights(), terms=[Plain()], **HOW)
+        assert result.losses[-1].losses["plain"] > 0
+
+
+def test_a_style_term_of_one_s_own_sees_the_style_there_is():
+    term = StyleTerm("conv1_2", 1e4, shares={1: 1.0})
+    assert stylize(CONTENT, ONE, tiny_weights(), beta=1e4, terms=[term], **HOW).image.shape == (41, 48, 3)
+
+
+def test_many_styles_are_seen_one_after_the_other():
+    network, alive = Network(tiny_weights(), engine=layers), []
+
+    def pictures():
+        for seed in range(3):
+            alive.append(seed)
+            yield np.random.default_rng(seed).normal(size=(16, 16, 3))
+
+    terms = [StyleTerm("conv1_1", shares={0: 0.5, 2: 0.5})]
+    set_targets(terms, network, np.zeros((16, 16, 3)), pictures())
+    assert alive == [0, 1, 2] and terms[0].style.positions == pytest.approx(1)

@@ -66,7 +66,7 @@ def add_files(parser: Parser) -> None:
         "content",
         metavar="CONTENT",
         nargs="?",
-        help="the photograph, in any common picture format; transparent parts are taken as white",
+        help="the photograph, in any common picture format",
     )
     add(
         "styles",
@@ -98,9 +98,9 @@ def add_files(parser: Parser) -> None:
     add(
         "--like",
         metavar="PICTURE",
-        help="paint PICTURE again, with the settings that it carries inside; options that are given go before"
-        " them. CONTENT and STYLE are found by their names beside PICTURE or in the current folder, or given."
-        " What differs now is said. (nnstyle show PICTURE prints the settings)",
+        help="paint PICTURE again, with the settings that it carries inside; options on the command line take"
+        " precedence. CONTENT and STYLE are found by their names beside PICTURE or in the current folder, or given."
+        " Differences are reported. (nnstyle show PICTURE prints the settings)",
     )
     add(
         "--save-every",

@@ -199,8 +199,10 @@ class Like(Painted):
             yield f"the network {job.weights.name} is not that of {self.path}, or has changed"
         for how, name, now in (("by nnstyle", "nnstyle", __version__), ("on", "device", device)):
             if stored.get(name) != now:
-                then = stored[name] if isinstance(stored.get(name), str) else "unknown"
-                yield f"{self.path} was painted {how} {printable(then)}, this is {now}"
+                then = (
+                    printable(stored[name]) if isinstance(stored.get(name), str) else "what it does not say"
+                )
+                yield f"{self.path} was painted {how} {then}, this is {now}"
         if stored.get("terms"):
             yield f"{self.path} was painted with losses of its author's own, which are not stored"
         if stored.get("unfinished"):

@@ -109,7 +109,7 @@ class Walk:
             path = self.film.save(self.film_path, replace=finished)
         except (OSError, MemoryError) as error:
             raise InputError(f"the film {self.film_path} cannot be written ({why(error)})") from None
-        return f"{path}: a film of the way there"
+        return f"{path}: a film of how it came about"
 
 
 def why(error: OSError | MemoryError) -> str:

@@ -31,7 +31,7 @@ CASES = [
     ("content.png", "CONTENT and STYLE"),
     ("content.png style.png third.png", "third.png"),
     (f"{PICTURES} --style-weights 1,2", "--style-weights needs a number for each STYLE: 1, not 2"),
-    (f"{PICTURES} style.png --style-weights 1,0", "weight of a style must be a finite number above 0"),
+    (f"{PICTURES} style.png --style-weights 1,0", "weight of a style must be above 0"),
     (f"{PICTURES} style.png --style-weights 1,x", "style-weights"),
     (f"{PICTURES} --mask missing.png", "missing.png does not exist"),
     (f"{PICTURES} --mask style.png", "style.png is"),
