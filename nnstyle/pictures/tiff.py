@@ -226,9 +226,8 @@ def white_level(first: Callable[..., int]) -> int:
     first : callable
         ``first(tag, default=0)``: the first number of a tag.
     """
-    bits = min(first(BITS, 1), DEEPEST)
-    if first(SAMPLE_FORMAT, 1) == SIGNED:
-        bits -= 1
+    is_signed = first(SAMPLE_FORMAT, 1) == SIGNED
+    bits = min(first(BITS, 1) - is_signed, DEEPEST)  # one of them is the sign
     named, measured = first(MAX_SAMPLE_OF_FORMAT), first(MAX_SAMPLE)
     depths = [int(named).bit_length()]
     if measured == (1 << int(measured).bit_length()) - 1:  # else it is the brightest sample there is

@@ -177,6 +177,13 @@ def test_of_signed_numbers_white_is_the_largest():
     np.testing.assert_array_equal(picture[..., 0], np.rint(values * (255 / 32767)))
 
 
+def test_of_32_bits_the_sign_takes_none_of_16():
+    """As Pillow writes its mode I."""
+    values = grey16()
+    picture = load_image(grey_file(values.astype(np.int32)))
+    np.testing.assert_array_equal(picture[..., 0], np.rint(values * (255 / 65535)))
+
+
 def packed(values, bits):
     """Values in so many bits each, row by row, as TIFF has them: (H, W') bytes."""
     rows = (values[..., None] >> np.arange(bits)[::-1]) & 1
