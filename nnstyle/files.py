@@ -89,23 +89,28 @@ def write_beside(
     raise AssertionError("there is always another name")
 
 
-def check_writable(path: str | os.PathLike) -> None:
-    """Raise InputError unless a file can be written to `path`; to be called before the work."""
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder: name a file in it")
-        if not path.parent.is_dir():
-            raise InputError(f"the folder {path.parent} does not exist: create it first")
-        path = Path(os.path.realpath(path))
-        check_replaceable(path)
-        with new_part(path.parent):
-            pass
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte in it
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{path} cannot be written: {reason}") from None
+def check_writable(*paths: str | os.PathLike) -> None:
+    """Raise InputError unless a file can be written to each path; to be called before the work.
+
+    Each folder is tried once, however many of the files are in it.
+    """
+    tried = set()
+    for path in map(Path, paths):
+        try:
+            if path.is_dir():
+                raise InputError(f"{path} is a folder: name a file in it")
+            if not path.parent.is_dir():
+                raise InputError(f"the folder {path.parent} does not exist: create it first")
+            path = Path(os.path.realpath(path))
+            check_replaceable(path)
+            if path.parent not in tried:
+                with new_part(path.parent):
+                    tried.add(path.parent)
+        except InputError:
+            raise
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero byte in it
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InputError(f"{path} cannot be written: {reason}") from None
 
 
 def is_regular(path: str | os.PathLike) -> bool:

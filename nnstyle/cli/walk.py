@@ -50,10 +50,7 @@ class Walk:
                 raise InputError(
                     f"--save-every {self.every} would write more than {MOST_PICTURES} pictures: less often will do"
                 )
-            check_writable(self.step_path(self.iterations))
-            for path in self.step_paths():
-                if path.exists():
-                    check_writable(path)
+            check_writable(*self.step_paths())
         if self.film_path is not None:
             check_film(self.film_path)
             pictures = map(os.path.realpath, [self.output, *self.step_paths()])

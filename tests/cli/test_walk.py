@@ -1,6 +1,7 @@
 """--save-every and --film: the way to the picture, kept without danger to the run or to other files."""
 
 import errno
+import os
 import signal
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnstyle import stylize
+from nnstyle import InputError, stylize
 from nnstyle.cli import main
 from nnstyle.cli.walk import Walk
 from tests.support.command import files, start
@@ -60,6 +61,20 @@ def test_the_names_have_the_output_s_ending_and_digits_enough_to_be_sorted(new_f
     arguments = SimpleNamespace(output="out.tif", counted_from=None, save_every=4000, film=None)
     paths = Walk(arguments, 12_000).step_paths()
     assert [path.name for path in paths] == ["out-04000.tif", "out-08000.tif", "out-12000.tif"]
+
+
+def test_the_folder_is_tried_once_and_each_place_is_looked_at(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr("nnstyle.files.remove_leftovers", tried.append)
+    for iteration in range(1, 21):
+        (tmp_path / f"out-{iteration:04d}.png").write_bytes(b"old")
+    arguments = SimpleNamespace(output=tmp_path / "out.png", counted_from=None, save_every=1, film=None)
+    Walk(arguments, 20)
+    assert tried == [tmp_path]
+    (tmp_path / "out-0007.png").unlink()
+    os.mkfifo(tmp_path / "out-0007.png")
+    with pytest.raises(InputError, match=r"out-0007\.png cannot be written: there is something that is not"):
+        Walk(arguments, 20)
 
 
 def test_without_an_output_no_file_is_replaced(new_files, folder):
