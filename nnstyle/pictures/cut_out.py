@@ -3,6 +3,38 @@
 import numpy as np
 from PIL import Image
 
+# Unlike Lanczos's filter, it has no negative weights: what they make of alpha is nothing to divide by.
+NO_UNDERSHOOT = Image.Resampling.HAMMING
+
+
+def reduce(
+    colours: Image.Image, alpha: Image.Image, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale a large cut-out down, with alpha as the weight of a colour: what is hidden does not count.
+
+    Parameters
+    ----------
+    colours, alpha : PIL images of modes RGB and L
+    height, width : int, px
+
+    Returns
+    -------
+    colours : uint8 array, shape (height, width, 3)
+    alpha : uint8 array, shape (height, width)
+    """
+
+    def scaled(values: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(values).resize((width, height), NO_UNDERSHOOT))
+
+    weights = np.asarray(alpha, np.float32)
+    small_weights = scaled(weights)
+    reduced = np.zeros((height, width, 3), np.uint8)
+    for index, channel in enumerate(colours.split()):  # one by one: less memory
+        sums = scaled(weights * np.asarray(channel))
+        means = sums / np.where(small_weights > 0, small_weights, 1)
+        reduced[..., index] = np.rint(means.clip(0, 255))
+    return reduced, np.rint(small_weights).astype(np.uint8)
+
 
 def continue_colours(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Continue the colours of the visible pixels into the fully transparent ones.

@@ -15,10 +15,11 @@ from ..files import is_regular
 from ..notes import note
 from . import jpeg, png, tiff
 from .colour import to_rgb, to_rgb_and_alpha
-from .cut_out import continue_colours
+from .cut_out import continue_colours, reduce
 from .formats import FORMATS_WITH_FRAMES, START, check_start, readable_formats
 from .limits import check_density
 from .memory import is_lack_of_memory
+from .resize import size_within
 
 Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 MOST_BYTES = 1 << 31  # of an open file: it may be a pipe without an end
@@ -78,7 +79,7 @@ def load_cut_out(source: Source, size: int | None = None) -> tuple[np.ndarray, n
     Parameters
     ----------
     source, size
-        As for `load_image`.
+        As for `load_image`. A picture with an alpha channel is brought to twice the size, if it is larger.
 
     Returns
     -------
@@ -94,10 +95,13 @@ def load_cut_out(source: Source, size: int | None = None) -> tuple[np.ndarray, n
     """
     with opened(source, size) as image:
         image, channel = to_rgb_and_alpha(image)
-        colours = np.array(image)
         if channel is None:
-            return colours, None
-        alpha = np.array(channel)
+            return np.array(image), None
+        if size is None or max(image.size) <= 2 * size:
+            colours, alpha = np.array(image), np.array(channel)
+        else:
+            height, width = size_within((image.height, image.width), size)
+            colours, alpha = reduce(image, channel, 2 * height, 2 * width)
         if not alpha.any():
             raise InputError("all of it is transparent: there is nothing to paint")
         return continue_colours(colours, alpha), alpha

@@ -9,6 +9,7 @@ from PIL import Image
 from nnstyle import InputError
 from nnstyle.pictures import load_cut_out, load_image
 from nnstyle.pictures.cut_out import continue_colours
+from nnstyle.pictures.resize import resize, scale_to
 from tests.support.pictures import BLUE, GREEN, RED, noise, rgb_profile
 
 
@@ -119,3 +120,58 @@ def test_a_large_jpeg_is_reduced_here_too(monkeypatch):
     colours, alpha = load_cut_out(file, 40)
     assert colours.shape == (80, 96, 3) and alpha is None
     assert load_cut_out(file, 24)[0].shape == (40, 48, 3)
+
+
+def test_a_large_cut_out_is_reduced_before_its_colours_are_continued(monkeypatch):
+    shapes = []
+
+    def watched(colours, alpha):
+        shapes.append(colours.shape)
+        return continue_colours(colours, alpha)
+
+    monkeypatch.setattr("nnstyle.pictures.decode.continue_colours", watched)
+    y, x = np.mgrid[:301, :400]
+    picture = np.dstack([x * 255 // 400, y * 255 // 301, 0 * x + 90, 0 * x]).astype(np.uint8)
+    picture[50:250, 100:300, 3] = 255
+    picture[picture[..., 3] == 0, :3] = 255  # white that nobody should see
+    colours, alpha = load_cut_out(picture, 64)
+    assert shapes == [(96, 128, 3)]
+    whole, whole_alpha = load_cut_out(picture)
+    assert shapes[1:] == [(301, 400, 3)]
+    for size in (64, 100):
+        small, small_alpha = load_cut_out(picture, size)
+        height, width = resize(whole, size).shape[:2]
+        assert small.shape[:2] == (2 * height, 2 * width)  # to get the same shape
+        small_mask, whole_mask = (scale_to(each, height, width) for each in (small_alpha, whole_alpha))
+        difference = abs(resize(small, size).astype(int) - resize(whole, size))
+        assert difference[whole_mask >= 128].max() <= 3  # the hidden colours are others
+        assert abs(small_mask.astype(int) - whole_mask).max() <= 10
+
+
+def test_reduced_colours_are_those_of_what_is_visible():
+    """However little of it is: without the weights they would be nearly white."""
+    picture = np.full((320, 320, 4), (255, 255, 255, 0), np.uint8)
+    picture[::4, ::4] = 200, 30, 30, 255
+    colours, alpha = load_cut_out(picture, 40)
+    np.testing.assert_array_equal(colours, np.broadcast_to((200, 30, 30), (80, 80, 3)))
+    assert abs(alpha.astype(int) - 16).max() <= 20 and alpha.any()
+
+
+@pytest.mark.parametrize("size", [None, 20, 32, 64])
+def test_opaque_and_small_pictures_stay_exactly_as_they_are(size):
+    picture = np.dstack([noise(64, 48), np.full((64, 48), 255, np.uint8)])
+    np.testing.assert_array_equal(load_cut_out(picture, size)[0], picture[..., :3])
+    picture[:20, :, 3] = 0
+    colours, alpha = load_cut_out(picture, size)
+    if size == 20:
+        assert colours.shape == (40, 30, 3)
+    else:
+        np.testing.assert_array_equal(colours[20:], picture[20:, :, :3])
+        np.testing.assert_array_equal(alpha, picture[..., 3])
+
+
+def test_what_vanishes_at_a_size_leaves_nothing_to_paint():
+    picture = np.zeros((400, 400, 4), np.uint8)
+    picture[200, 200, 3] = 1
+    with pytest.raises(InputError, match="all of it is transparent"):
+        load_cut_out(picture, 40)
