@@ -153,7 +153,7 @@ def open_tiff(file: BinaryIO) -> Image.Image:
     white = white_level(page.first)
     if page.first(SAMPLES, 1) > 1 and white < (1 << min(page.first(BITS), DEEPEST)) - 1:
         raise InputError(
-            f"its colours go from 0 to {white}, in 16 bits: save it anew with 8 bits, or from 0 to 65535"
+            f"its colours go from 0 to {white}, in {page.first(BITS)} bits: save it anew with 8 bits, from 0 to 255"
         )
     if (page.first(COMPRESSION), page.first(PLANES), page.first(EXTRA_SAMPLES)) == IN_PREMULTIPLIED_PLANES:
         raise not_read(page)  # Pillow would call it damaged

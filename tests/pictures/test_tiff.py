@@ -215,6 +215,14 @@ def test_colours_of_fewer_bits_are_refused_not_dark():
     )
 
 
+@pytest.mark.parametrize(("bits", "white"), [(8, 127), (16, 32767)])
+def test_signed_colours_are_refused_with_their_depth(bits, white):
+    colours = noise(40, 56).astype(np.uint8 if bits == 8 else np.uint16) // 2
+    words = f"its colours go from 0 to {white}, in {bits} bits: save it anew with 8 bits, from 0 to 255"
+    with pytest.raises(InputError, match=words):
+        load_image(tiff_of(page(colours, t339=[2] * 3)))
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_premultiplied_colours_are_divided(bits):
     """Half-transparent red, as a program that premultiplies stores it."""
