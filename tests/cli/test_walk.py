@@ -106,7 +106,7 @@ def test_a_picture_that_cannot_be_written_costs_one_note_and_no_run(new_files, m
 def test_a_film_of_the_way(new_files, capsys, ending):
     line = [*PICTURES, *SMALL, "-o", "out.png", "--film", f"walk.{ending}"]
     assert main(line) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"walk.{ending}: a film of the way there"
+    assert capsys.readouterr().out.splitlines()[-1] == f"walk.{ending}: a film of how it came about"
     assert new_files() == ["out.png", f"walk.{ending}"]
     assert frames_in(f"walk.{ending}") == 5
     if ending == "png":
@@ -130,7 +130,7 @@ def test_ctrl_c_keeps_the_film_so_far(folder, old):
     assert process.returncode == 130
     assert set(files(folder)) == {*PICTURES, "out.png", "walk.gif", name}
     lines = [line for line in lines if not line.startswith("iteration")]
-    assert len(lines) == 1 and "out.png: " in lines[0] and f"; {name}: a film of the way there" in lines[0]
+    assert len(lines) == 1 and "out.png: " in lines[0] and f"; {name}: a film of how it came about" in lines[0]
     assert frames_in(folder / name) >= 1
     assert not old or (folder / "walk.gif").read_bytes() == old
 
