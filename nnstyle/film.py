@@ -58,17 +58,21 @@ class Film:
                 )
         self.size, self.most = size, frames
         self.frames: dict[int, np.ndarray] = {}  # by iteration
+        self.wanted: set[int] = set()  # the iterations whose frames are kept
         self.latest: Event | None = None
 
     def __call__(self, event: "Event") -> None:
         """Take note of an iteration."""
-        iteration, iterations = event.record.iteration, event.job.settings.iterations
-        if self.latest and event.job.content.shape != self.latest.job.content.shape:
+        iteration, latest = event.record.iteration, self.latest
+        if latest is None or event.job is not latest.job:
+            self.wanted = spread(event.job.settings.iterations, self.most)
+        if latest is not None and event.job.content.shape != latest.job.content.shape:
             self.frames = {}  # of another picture
-        # An earlier run may have been further: this one begins anew, or goes on from before.
-        self.frames = {number: frame for number, frame in self.frames.items() if number < iteration}
+        elif latest is not None and iteration <= latest.record.iteration:
+            # The earlier run was further: this one begins anew, or goes on from before.
+            self.frames = {number: frame for number, frame in self.frames.items() if number < iteration}
         self.latest = event
-        if iteration in np.linspace(1, iterations, min(iterations, self.most)).round():
+        if iteration in self.wanted:
             self.frames[iteration] = self.frame_of(event)
 
     def frame_of(self, event: "Event") -> np.ndarray:
@@ -115,6 +119,11 @@ class Film:
         with whole_file(path) as file:
             file.write(data)
         return Path(path)
+
+
+def spread(iterations: int, most: int) -> set[int]:
+    """At most so many iterations, spread evenly from the first to the last."""
+    return set(np.linspace(1, iterations, min(iterations, most)).round().astype(int).tolist())
 
 
 def check_film(path: str | os.PathLike) -> None:

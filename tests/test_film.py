@@ -121,6 +121,28 @@ def test_the_frames_are_bounded_and_even(iterations):
     assert len(seen) < 3 or steps.max() - steps.min() <= 1
 
 
+def test_what_is_kept_is_decided_once_in_a_run(monkeypatch):
+    """And again if the next run has more iterations."""
+    decided = []
+
+    def watched(first, last, count):
+        decided.append((last, count))
+        return linspace(first, last, count)
+
+    linspace = np.linspace
+    monkeypatch.setattr("numpy.linspace", watched)
+    film, frames = Film(frames=5), []
+    for iterations in (17, 33):
+        job = event(1, iterations).job
+        for number in range(1, iterations + 1):
+            film(SimpleNamespace(**vars(event(number)) | {"job": job}))
+            frames.append(film.frames)
+        assert list(film.frames) == list(range(1, iterations + 1, (iterations - 1) // 4))
+    assert decided == [(17, 5), (33, 5)]
+    assert all(each is frames[0] for each in frames[:17])  # no copies
+    assert all(each is frames[-1] for each in frames[17:])
+
+
 @pytest.mark.parametrize("last", [1, 6, 499, 500])
 def test_a_run_that_ends_early_ends_with_its_last_picture(tmp_path, last):
     pictures = {i: noise(48, 64, seed=i) for i in range(last - 1, last + 1)}
