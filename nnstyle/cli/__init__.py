@@ -178,7 +178,7 @@ def given_styles(arguments: argparse.Namespace) -> list[Style]:
         )
     if len(masks) not in (1, len(paintings)):
         raise InputError(
-            f"give one --mask for all paintings or one for each, {len(paintings)}, not {len(masks)}"
+            f"--mask is given {len(masks)} times: give it once for all, or once for each STYLE ({len(paintings)})"
         )
     weights, masks = weights or [1.0] * len(paintings), masks * (len(paintings) // len(masks))
     return as_styles(

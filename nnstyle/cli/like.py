@@ -168,7 +168,7 @@ class Like(Painted):
     def note_differences(self, content: str, styles: list[Style], job: Job, device: str) -> None:
         """Say what is not as it was when the picture was painted, whatever was given on the command line."""
         pictures = self.other_pictures(content, styles, job.settings.init)
-        for difference in (*pictures, *self.other_circumstances(job, device)):
+        for difference in dict.fromkeys([*pictures, *self.other_circumstances(job, device)]):  # each once
             note(difference)
 
     def other_pictures(self, content: str, styles: list[Style], init: str) -> Iterator[str]:
@@ -180,13 +180,16 @@ class Like(Painted):
         ):
             yield f"{init} is not the initial image of {self.path}, or has changed"
         if len(styles) != len(self.styles):
-            yield f"{self.path} was painted from {len(self.styles)} paintings, this is from {len(styles)}"
+            lost_masks = any(self.column("mask_sha256")) and not any(style.mask for style in styles)
+            now, then = in_paintings(len(styles)), in_paintings(len(self.styles))
+            yield f"{self.path} was painted from {then}, this is from {now}{', without its masks' * lost_masks}"
             return
         for number, (style, mask_sha256) in enumerate(zip(styles, self.column("mask_sha256"), strict=True)):
             if not self.is_painting(number, style.image):
                 yield f"{style.image} is not the painting of {self.path}, or has changed"
             if style.mask and self.is_other(load_mask, style.mask, content, mask_sha256):
-                yield f"{style.mask} is not the mask of {self.path}, or has changed"
+                was_other = "is not the mask of" if mask_sha256 else "is a mask, and there was none in"
+                yield f"{style.mask} {was_other} {self.path}{', or has changed' if mask_sha256 else ''}"
 
     def is_other(self, load: Callable[..., np.ndarray], path: str, content: str, sha256: Any) -> bool:
         """Whether a mask or an initial image, brought to the photograph's size, has other pixels."""
@@ -210,6 +213,11 @@ class Like(Painted):
         unknown = [name for name in stored if name not in (*MADE_OF, *NAMES, *REST)]
         if unknown:
             yield f"{self.path} has settings that this version does not know: {shown(unknown)}"
+
+
+def in_paintings(count: int) -> str:
+    """A number of paintings in words."""
+    return "1 painting" if count == 1 else f"{count} paintings"
 
 
 def listed(value: Any) -> list:

@@ -129,7 +129,8 @@ def open_file(path: Path) -> FileWithin:
     """The file of a picture."""
     try:
         if not is_regular(path):
-            raise InputError(f"{path} is a folder, a pipe or a device, not a picture")
+            what = "a folder" if path.is_dir() else "a pipe or a device"
+            raise InputError(f"{path} is {what}, not a picture")
         # Opened here, not by Pillow: when it knows a file's name, it maps uncompressed grey TIFFs
         # into memory, and scrambles those whose orientation swaps width and height.
         return FileWithin(open(path, "rb", buffering=0))

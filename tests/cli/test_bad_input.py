@@ -37,7 +37,7 @@ CASES = [
     (f"{PICTURES} --mask style.png", "style.png is"),
     (
         f"{PICTURES} --mask content.png --mask content.png",
-        "give one --mask for all paintings or one for each",
+        "--mask is given 2 times: give it once for all, or once for each STYLE (1)",
     ),
     (f"{PICTURES} --colour green", "green"),
     (f"{PICTURES} --init missing.png", "there is no 'missing.png'"),

@@ -130,7 +130,9 @@ def test_ctrl_c_keeps_the_film_so_far(folder, old):
     assert process.returncode == 130
     assert set(files(folder)) == {*PICTURES, "out.png", "walk.gif", name}
     lines = [line for line in lines if not line.startswith("iteration")]
-    assert len(lines) == 1 and "out.png: " in lines[0] and f"; {name}: a film of how it came about" in lines[0]
+    assert (
+        len(lines) == 1 and "out.png: " in lines[0] and f"; {name}: a film of how it came about" in lines[0]
+    )
     assert frames_in(folder / name) >= 1
     assert not old or (folder / "walk.gif").read_bytes() == old
 
