@@ -204,7 +204,7 @@ def load_checkpoint(path: str | os.PathLike, job: Job) -> State:
             summary = read_summary(file)
         differences = differences_of(summary, job)
         if differences:
-            raise unusable(path, f"it belongs to another job: {'; '.join(differences)}")
+            raise unusable(path, f"it belongs to another job: {'; '.join(differences)}; {REMEDY}")
         most_pixels = job.settings.canvas_pixels(*job.content.shape[:2])
         with complaints_name(path):
             image, history = read_arrays(file, most_pixels)
@@ -232,7 +232,7 @@ def complaints_name(path: str | os.PathLike) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"the checkpoint {path} cannot be read: {error.strerror or error}") from None
     except (safetensors.SafetensorError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
-        raise InputError(f"the checkpoint {path} is damaged, or none: delete it") from None
+        raise InputError(f"the checkpoint {path} is damaged, or is no checkpoint: delete it") from None
 
 
 def unusable(path: str | os.PathLike, reason: object) -> InputError:
@@ -285,14 +285,20 @@ def read(file: Any, name: str, dtype: str) -> np.ndarray:
     return file.get_tensor(name)
 
 
+REMEDY = "use the same pictures and settings, or another output"
+
+
 def differences_of(summary: Summary, job: Job) -> list[str]:
     """In what a checkpoint's job differs from another, in words; empty if it is the same."""
     theirs = what_decides(summary.job)
     ours = what_decides(json.loads(json.dumps(job.describe())))  # a tuple becomes a list, as in the file
     differences = []
+    of_size = [name for name in ours if name.endswith("_sha256") and name != "weights_sha256"] + ["beta"]
     for name in {**ours, **theirs}:
         if theirs.get(name) == ours.get(name):
             continue
+        if name in of_size and theirs.get("size") != ours.get("size"):
+            continue  # at another size they differ in any case
         if name.endswith("_sha256"):
             differences.append(f"another {name.removesuffix('_sha256')}")
         else:
