@@ -44,6 +44,7 @@ def test_several_scales_scale_it_along(monkeypatch, style_scale, expected):
     seen = []
 
     def set_targets(terms, network, content, styles):
+        styles = list(styles)
         seen.extend(style.shape[:2] for style in styles)
         original(terms, network, content, styles)
 
