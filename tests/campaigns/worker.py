@@ -24,7 +24,9 @@ from .random_input import SMALL, make_surroundings, random_call
 
 # What a run may say on standard error beside its one line.
 # libtiff prints lines of its own about damaged pictures, and Pillow has no way to stop it.
-OF_LIBTIFF = r"\w*(Decode\w*|TIFF\w*|JPEGLib|Fax\w*|LZW\w*|ZIP\w*|PackBits\w*|MissingRequired|tempfile\.tif)\b.*"
+OF_LIBTIFF = (
+    r"\w*(Decode\w*|TIFF\w*|JPEGLib|Fax\w*|LZW\w*|ZIP\w*|PackBits\w*|MissingRequired|tempfile\.tif)\b.*"
+)
 HARMLESS = re.compile(rf"nnstyle: note: .*|iteration \d+ of \d+: .*|{OF_LIBTIFF}")
 DONE, REFUSED, FOUND = "done", "refused", "found"
 
