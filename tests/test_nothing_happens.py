@@ -19,8 +19,8 @@ SMALL = ["--size", "48", "--iterations", "10", "--border", "0"]
     ("weights", "init"),
     [
         ("--alpha 5 --beta 100", "recoloured"),
-        ("--alpha 1e5 --beta 3e4", "recoloured"),
-        ("--alpha .025 --beta 1", "recoloured"),
+        pytest.param("--alpha 1e5 --beta 3e4", "recoloured", marks=pytest.mark.slow),
+        pytest.param("--alpha .025 --beta 1", "recoloured", marks=pytest.mark.slow),
         ("--alpha 5 --beta 100", "content"),
     ],
 )

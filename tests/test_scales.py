@@ -68,6 +68,7 @@ def test_every_scale_is_recorded_and_the_last_has_the_size_asked_for(pictures):
     assert result.settings.scales == 2 and result.settings.beta == 1000 * (66 + 64) * (88 + 64)
 
 
+@pytest.mark.slow
 def test_a_scale_starts_from_the_one_before(pictures):
     how = {"size": 96, "border": 0, "init": "content"}
     single = stylize(*pictures, iterations=1, scales=1, **how).losses[0].total

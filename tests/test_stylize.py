@@ -81,6 +81,7 @@ def test_the_same_input_gives_the_same_picture_bit_for_bit(pictures, settings):
     assert [record.total for record in first.losses] == [record.total for record in second.losses]
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_show_in_the_picture(pictures):
     results = [stylize(*pictures, size=70, iterations=3, threads=threads) for threads in (1, 2, 5)]
     assert all(np.array_equal(results[0].image, other.image) for other in results[1:])
@@ -131,6 +132,7 @@ def test_the_callback_sees_each_picture_and_can_end_the_work(pictures):
     np.testing.assert_array_equal(caught.value.result.image, seen[-1][1])
 
 
+@pytest.mark.slow
 def test_the_style_of_the_style_image_is_approached_from_noise(pictures):
     settings = {"size": 48, "iterations": 60, "init": "noise", "alpha": 0.0, "border": 0}
     losses = stylize(*pictures, **settings).losses

@@ -64,6 +64,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(folder, paint):
     assert painted(folder) == {"x.png": expected}
 
 
+@pytest.mark.slow
 def test_it_may_be_killed_again_and_again(folder, paint):
     paint()
     expected = painted(folder)

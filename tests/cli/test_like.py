@@ -79,14 +79,22 @@ AS_IF_IT_DID_NOT = f"{STATING} --pooling max --layer-weights .2,.2,.2,.2,.2 --be
 @pytest.mark.parametrize(
     ("options", "ending"),
     [
-        *[(options, ending) for options in ("", MANY, OVER) for ending in (".png", ".jpg")],
+        ("", ".png"),
+        (MANY, ".jpg"),
         *[
-            ("--optimizer adam", ".png"),
-            (ADAM, ".png"),
-            (MANY, ".webp"),
-            (MANY, ".tif"),
-            (STATING, ".png"),
-            (AS_IF_IT_DID_NOT, ".png"),
+            pytest.param(options, ending, marks=pytest.mark.slow)
+            for options, ending in (
+                ("", ".jpg"),
+                (MANY, ".png"),
+                (OVER, ".png"),
+                (OVER, ".jpg"),
+                ("--optimizer adam", ".png"),
+                (ADAM, ".png"),
+                (MANY, ".webp"),
+                (MANY, ".tif"),
+                (STATING, ".png"),
+                (AS_IF_IT_DID_NOT, ".png"),
+            )
         ],
     ],
 )
@@ -206,6 +214,7 @@ def per_pixel(job):
     return job.settings.beta / canvas(job)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [[], ["--beta-per-pixel", "300"], ["--beta", "123456"]])
 @pytest.mark.parametrize("other", [["--size", "200"], ["--border", "0"], ["style.png", "style.png"]])
 def test_another_canvas_keeps_the_style_weight_of_each_pixel(nnstyle_in, prepared, beta, other):
@@ -453,7 +462,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("share", [15, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [45, pytest.param(1, marks=pytest.mark.slow)])
 def test_settings_that_somebody_made_up_take_one_line(picture, nnstyle_in, prepared, share):
     """No value in any place leads to a traceback, to two lines of complaint, or to a letter that a terminal obeys."""
     usual = stored_settings(picture)

@@ -180,6 +180,7 @@ def test_resume_finds_its_checkpoint_whatever_became_of_other_pictures(folder, p
     assert not [name for name in painted(folder) if name.endswith(".nnstyle")]
 
 
+@pytest.mark.slow
 def test_each_of_several_killed_runs_goes_on(folder, paint):
     for alpha in "234":
         assert paint("--alpha", alpha, ended_after=2) == ("killed", [])

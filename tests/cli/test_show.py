@@ -112,6 +112,7 @@ def test_an_unfinished_picture_tells_what_it_is_and_what_was_asked(show, capsys)
     assert marked(lines) == ["size"]
 
 
+@pytest.mark.slow
 def test_as_a_command_of_its_own_and_of_a_jpeg(folder):
     assert run(folder, *PICTURES, *SMALL, "-q", "-o", "x.jpg").returncode == 0
     result = run(folder, "show", "x.jpg")

@@ -42,6 +42,7 @@ def test_a_bar_on_a_terminal(folder):
     assert "iteration" not in shown and shown.count("\n") <= 1
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_shows_the_time_left(folder):
     _, shown, _ = on_terminal(folder, *LONGER, columns=40)
     assert re.search(r"\d/30 \[\d+:\d+ left\]", shown)

@@ -15,6 +15,7 @@ def test_the_painting_is_drawn():
     assert light.shape == (25, 32, 3) and light.min() >= 0 and light.max() <= 1 and light.std() > 0.05
 
 
+@pytest.mark.slow
 def test_the_landscape_has_a_sky():
     """All of it takes a minute at any size: it has as many trees."""
     assert callable(render.render_landscape)
