@@ -13,9 +13,10 @@ from .job import Job, prepare
 from .network import Network
 from .objective import ContentTerm, Objective, StyleTerm, Term, TotalVariationTerm, set_targets
 from .pictures import stored_settings
+from .result import Event, Result
 from .settings import Settings
 from .styles import Style
-from .stylize import Event, Result, run, stylize
+from .stylize import run, stylize
 from .version import __version__
 from .weights import Weights, load_weights
 

@@ -24,6 +24,7 @@ VERSION = 1  # of what is in them
 MOST_HEADER = 1 << 20  # bytes: a job without terms of one's own takes about 2000
 MOST_NUMBERS = 1 << 24  # in the records: a million of them take five million
 NO_CHECKPOINT = "it is no checkpoint of nnstyle"
+REMEDY = "use the same pictures and settings, or another output"
 COLUMNS = "size", "total", "seconds"  # of the records, before the losses by their names
 
 
@@ -285,19 +286,15 @@ def read(file: Any, name: str, dtype: str) -> np.ndarray:
     return file.get_tensor(name)
 
 
-REMEDY = "use the same pictures and settings, or another output"
-
-
 def differences_of(summary: Summary, job: Job) -> list[str]:
     """In what a checkpoint's job differs from another, in words; empty if it is the same."""
     theirs = what_decides(summary.job)
     ours = what_decides(json.loads(json.dumps(job.describe())))  # a tuple becomes a list, as in the file
+    names = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
     differences = []
-    of_size = [name for name in ours if name.endswith("_sha256") and name != "weights_sha256"] + ["beta"]
-    for name in {**ours, **theirs}:
-        if theirs.get(name) == ours.get(name):
-            continue
-        if name in of_size and theirs.get("size") != ours.get("size"):
+    for name in names:
+        is_of_pictures = name.endswith("_sha256") and name != "weights_sha256"
+        if "size" in names and (is_of_pictures or name == "beta"):
             continue  # at another size they differ in any case
         if name.endswith("_sha256"):
             differences.append(f"another {name.removesuffix('_sha256')}")

@@ -25,6 +25,13 @@ def in_one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
+def why_not_written(error: BaseException) -> str:
+    """Why a file could not be written, in a few words."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return getattr(error, "strerror", None) or str(error)
+
+
 def shown(value: object) -> str:
     """A value as a message shows it: the start of what Python prints of it, in one line."""
     try:

@@ -22,6 +22,7 @@ except ImportError:  # not on Windows: there, what a killed run leaves is not cl
     fcntl = None  # type: ignore[assignment]
 
 PREFIX, SUFFIX = ".nnstyle-", ".part"  # of files that are being written
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # all containers of a machine have the same
 LEFT_AFTER = 24 * 3600.0  # seconds without a change: no file takes so long to write
 UNFINISHED = "-unfinished"  # in the name of a picture
 LONGEST_NAME = 255  # bytes, in all usual file systems
@@ -47,6 +48,13 @@ def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
         complete(part, file, mode)
         os.replace(part, path)
         sync_folder(path.parent)
+
+
+def write_over(path: str | os.PathLike, data: bytes) -> Path:
+    """Write a file whole or not at all, in place of an earlier one; return its path."""
+    with whole_file(path) as file:
+        file.write(data)
+    return Path(path)
 
 
 def write_beside(
@@ -175,9 +183,7 @@ def lock(part: Path, descriptor: int) -> bool:
 def this_system() -> str:
     """Eight hexadecimal digits that tell this system, since it was started, from others that share a folder."""
     try:
-        name = Path(
-            "/proc/sys/kernel/random/boot_id"
-        ).read_text()  # all containers of a machine have the same
+        name = BOOT_ID.read_text()
     except OSError:  # not Linux
         name = platform.node()
     return hashlib.sha256(name.encode()).hexdigest()[:8]

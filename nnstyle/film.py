@@ -1,6 +1,5 @@
 """The way to a picture as an animation: its states during the optimization, one after the other."""
 
-import io
 import os
 from numbers import Integral
 from pathlib import Path
@@ -10,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 from .errors import InputError, shown
-from .files import check_writable, whole_file, write_beside
-from .pictures.memory import is_lack_of_memory
+from .files import check_writable, write_beside, write_over
 from .pictures.resize import preview, size_within
+from .pictures.saving import encoded_by_pillow
 
 if TYPE_CHECKING:
-    from .stylize import Event
+    from .result import Event
 
 FORMATS = {".webp": "WEBP", ".gif": "GIF", ".png": "PNG"}
 OPTIONS: dict[str, dict[str, Any]] = {"WEBP": {"quality": 90, "method": 2}, "GIF": {}, "PNG": {}}
@@ -116,9 +115,7 @@ class Film:
         data = encoded(self.all_frames(), FORMATS[Path(path).suffix.lower()])
         if not replace:
             return write_beside(path, data)
-        with whole_file(path) as file:
-            file.write(data)
-        return Path(path)
+        return write_over(path, data)
 
 
 def spread(iterations: int, most: int) -> set[int]:
@@ -141,22 +138,8 @@ def encoded(frames: list[np.ndarray], format: str) -> bytes:
     if format == "GIF":
         images = with_one_palette(images)
     durations = [DURATION] * (len(frames) - 1) + [LAST_DURATION]
-    memory = io.BytesIO()
-    try:
-        images[0].save(
-            memory,
-            format,
-            save_all=True,
-            append_images=images[1:],
-            duration=durations,
-            loop=0,
-            **OPTIONS[format],
-        )
-    except OSError as error:
-        if is_lack_of_memory(error):
-            raise MemoryError from error
-        raise
-    return memory.getvalue()
+    animation = {"save_all": True, "append_images": images[1:], "duration": durations, "loop": 0}
+    return encoded_by_pillow(images[0], format, **animation, **OPTIONS[format])
 
 
 def with_one_palette(images: list[Image.Image]) -> list[Image.Image]:

@@ -56,14 +56,14 @@ class Inputs:
         -------
         array like `painted`, or of shape (h, w, 4) where parts of it are transparent
         """
-        colours = self.with_own_colours(painted, settings)
+        colours = self.finished_colours(painted, settings)
         if self.alpha is None:
             return colours
         largest = np.iinfo(painted.dtype).max
         alpha = (self.alpha.astype(painted.dtype) * (largest // 255))[..., np.newaxis]
         return np.concatenate([colours, alpha], axis=-1)
 
-    def with_own_colours(self, painted: np.ndarray, settings: Settings) -> np.ndarray:
+    def finished_colours(self, painted: np.ndarray, settings: Settings) -> np.ndarray:
         """`finish` without transparency."""
         own_colours = settings.colour in ("content", "luminance")
         opacity = painted_part(self.masks)

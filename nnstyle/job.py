@@ -280,7 +280,7 @@ def load_mask(mask: Any, content: np.ndarray) -> np.ndarray:
     fitting = grey.shape[0] * width / grey.shape[1]  # its height, if it gets this width
     if abs(fitting - height) > 1 + height / 100:
         raise InputError(
-            f"{name} is {grey.shape[1]} x {grey.shape[0]} px, which is not the photograph's shape, {width} : {height}:"
+            f"{name} has the shape {grey.shape[1]} : {grey.shape[0]}, and the photograph {width} : {height}:"
             " draw the mask over the photograph"
         )
     grey = resize_mask(grey, height, width)

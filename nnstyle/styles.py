@@ -84,7 +84,7 @@ def as_styles(styles: Any) -> list[Style]:
     Raises
     ------
     InputError
-        If there is none, or a folder that has no pictures.
+        If there is none, or more than 1000, or a folder that has no pictures.
     """
     single = isinstance(
         styles, (str, os.PathLike, bytes, bytearray, memoryview, Style, Image.Image, np.ndarray)

@@ -202,7 +202,10 @@ def test_a_mask_may_have_another_resolution(scale):
 @pytest.mark.parametrize(
     "mask, message",
     [
-        (np.full((56, 48), 255, np.uint8), "the mask is 48 x 56 px, which is not the photograph's shape"),
+        (
+            np.full((56, 48), 255, np.uint8),
+            "the mask has the shape 48 : 56, and the photograph 56 : 48: draw",
+        ),
         (np.zeros((48, 56), np.uint8), "the mask is black everywhere: it is white where"),
         ("missing.png", "missing.png does not exist"),
         (5, "a picture is"),

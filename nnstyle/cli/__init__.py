@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 
 from ..engine import Engine, devices
-from ..errors import GpuError, InputError, NoMemoryToReadError, NotFiniteError
+from ..errors import GpuError, InputError, NoMemoryToReadError, NotFiniteError, why_not_written
 from ..files import UNFINISHED, with_mark
 from ..job import Job, prepare
 from ..notes import heard_by, note
 from ..pictures import pictures_in
 from ..pictures.saving import FORMATS, check_no_input_is_replaced, check_output, has_transparency, save_image
 from ..progress import Progress, say
+from ..result import Event, Result
 from ..settings import Settings
 from ..styles import Style, as_styles
-from ..stylize import Event, Result, engine_for, run
+from ..stylize import engine_for, run
 from . import show
 from .arguments import SAMPLE_SETTINGS, make_parser
 from .checkpoints import Checkpoints
@@ -350,10 +351,8 @@ def try_to_write(image: np.ndarray, path: str | Path, made_with: dict, **how: An
         except MemoryError as error:
             free_memory(error)
             return save_image(image, path, made_with, plain=True, **how), ""
-    except MemoryError:
-        return None, "there is not enough memory"
-    except OSError as error:
-        return None, error.strerror or str(error)
+    except (MemoryError, OSError) as error:
+        return None, why_not_written(error)
 
 
 def free_memory(error: BaseException | None) -> None:

@@ -16,11 +16,11 @@ from ..checkpoint import (
     save_checkpoint,
     summarize_checkpoint,
 )
-from ..errors import GpuError, InputError
+from ..errors import GpuError, InputError, why_not_written
 from ..files import names_near
 from ..job import Job
 from ..notes import note
-from ..stylize import Event
+from ..result import Event
 
 SHARE = 0.01  # of the time may go into checkpoints: large ones are written less often
 
@@ -185,8 +185,7 @@ class Checkpoints:
             self.reached = event.record.iteration
         except (OSError, MemoryError, GpuError) as error:
             if not self.complained:
-                why = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
-                note(f"the checkpoint {self.path} cannot be written: {why}")
+                note(f"the checkpoint {self.path} cannot be written: {why_not_written(error)}")
             self.complained = True
         self.schedule.wrote(began)
 

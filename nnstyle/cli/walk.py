@@ -5,12 +5,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, why_not_written
 from ..files import check_writable
 from ..film import Film, check_film
 from ..notes import note
 from ..pictures.saving import save_image
-from ..stylize import Event
+from ..result import Event
 
 MOST_PICTURES = 10_000
 
@@ -85,7 +85,7 @@ class Walk:
                 save_image(result.image, path, result.made_with, replace=self.may_replace, mark="")
         except (OSError, MemoryError) as error:
             if not self.complained:
-                note(f"the picture after iteration {iteration} cannot be kept: {why(error)}")
+                note(f"the picture after iteration {iteration} cannot be kept: {why_not_written(error)}")
             self.complained = True
 
     def save_film(self, finished: bool) -> str:
@@ -105,10 +105,7 @@ class Walk:
         try:
             path = self.film.save(self.film_path, replace=finished)
         except (OSError, MemoryError) as error:
-            raise InputError(f"the film {self.film_path} cannot be written ({why(error)})") from None
+            raise InputError(
+                f"the film {self.film_path} cannot be written ({why_not_written(error)})"
+            ) from None
         return f"{path}: a film of how it came about"
-
-
-def why(error: OSError | MemoryError) -> str:
-    """Why a file cannot be written."""
-    return getattr(error, "strerror", None) or str(error) or "there is not enough memory"

@@ -56,6 +56,11 @@ def over_white(image: Image.Image) -> Image.Image:
     image = to_rgba(image)
     if image.getchannel("A").getextrema() != (255, 255):
         note("transparent parts of a picture are taken as white")
+    return on_white(image)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """An RGBA picture over white, as RGB."""
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 

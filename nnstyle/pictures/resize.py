@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import InputError
+from .colour import on_white
 from .preprocessing import in_8_bits
 
 SMALLEST, LARGEST = 32, 10_000  # px: below, conv5_1 sees no 2x2 window; above, no memory is enough
@@ -62,9 +63,7 @@ def preview(image: np.ndarray, height: int, width: int) -> np.ndarray:
     height, width : int, px
     """
     picture = Image.fromarray(scale_to(in_8_bits(image), height, width))
-    if picture.mode == "RGBA":
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return np.array(picture.convert("RGB"))
+    return np.array(on_white(picture) if picture.mode == "RGBA" else picture)
 
 
 def fit(image: np.ndarray, height: int, width: int) -> np.ndarray:

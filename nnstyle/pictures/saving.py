@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ..errors import InputError
-from ..files import UNFINISHED, check_writable, whole_file, write_beside
+from ..files import UNFINISHED, check_writable, write_beside, write_over
 from ..notes import note
 from . import deep
-from .colour import srgb_profile
+from .colour import on_white, srgb_profile
 from .memory import is_lack_of_memory
 from .preprocessing import in_8_bits
 
@@ -141,9 +141,7 @@ def save_image(
     data = encoded(image, format_of(path), settings, plain)
     if not replace:
         return write_beside(path, data, 0o600 if private else None, mark)
-    with whole_file(path) as file:
-        file.write(data)
-    return Path(path)
+    return write_over(path, data)
 
 
 def encoded(image: np.ndarray, format: str, settings: dict[str, Any], plain: bool) -> bytes:
@@ -156,7 +154,7 @@ def encoded(image: np.ndarray, format: str, settings: dict[str, Any], plain: boo
     picture = Image.fromarray(in_8_bits(image))
     if format == "JPEG" and picture.mode == "RGBA":
         note("a JPEG has no transparency: what was transparent is white")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+        picture = on_white(picture)
     options = dict((PLAIN_OPTIONS if plain else OPTIONS)[format])
     options["icc_profile"] = srgb_profile()
     if format == "PNG":
@@ -170,6 +168,11 @@ def encoded(image: np.ndarray, format: str, settings: dict[str, Any], plain: boo
             text = ""
         options["exif"] = Image.Exif()
         options["exif"][IMAGE_DESCRIPTION] = text
+    return encoded_by_pillow(picture, format, **options)
+
+
+def encoded_by_pillow(picture: Image.Image, format: str, **options: Any) -> bytes:
+    """What Pillow would write to a file; MemoryError, and nothing else, where memory is lacking."""
     memory = io.BytesIO()
     try:
         picture.save(memory, format, **options)

@@ -34,7 +34,7 @@ CASES = [
     (f"{PICTURES} style.png --style-weights 1,0", "weight of a style must be above 0"),
     (f"{PICTURES} style.png --style-weights 1,x", "style-weights"),
     (f"{PICTURES} --mask missing.png", "missing.png does not exist"),
-    (f"{PICTURES} --mask style.png", "style.png is"),
+    (f"{PICTURES} --mask style.png", "style.png has the shape 44 : 60"),
     (
         f"{PICTURES} --mask content.png --mask content.png",
         "--mask is given 2 times: give it once for all, or once for each STYLE (1)",
