@@ -28,7 +28,7 @@ white clouds. At the end you will have made each of them once, and checked the w
 import numpy as np
 
 from lessons import tools
-from nnstyle import Network, load_weights
+from nnstyle import Network
 from nnstyle.pictures import Preprocessing, deprocess, preprocess, resize
 
 photo = tools.photo(256)
@@ -125,7 +125,7 @@ def preprocess_by_loops(picture, preprocessing):
     return values * preprocessing.scale
 
 
-ours, keras = load_weights().preprocessing, Preprocessing()
+ours, keras = tools.weights(__name__).preprocessing, Preprocessing()
 for name, preprocessing in (("embedded", ours), ("Keras's", keras)):
     print(f"{name:>8}: {preprocessing.channel_order} minus {preprocessing.mean}")
     library = preprocess(crop, preprocessing, np.float64)
@@ -139,7 +139,7 @@ for name, preprocessing in (("embedded", ours), ("Keras's", keras)):
 # convolution sees zeros beyond the border. With the mean subtracted, zero is an average pixel.
 # Without, it is black, and even a plain picture of the mean colour stands in a black frame:
 
-network = Network(load_weights(), pooling="max")  # as it was trained
+network = Network(tools.weights(__name__), pooling="max")  # as it was trained
 plain = np.broadcast_to(ours.mean, (16, 16, 3))
 for name, values in (("", preprocess(plain, ours)), ("not ", plain)):
     y = network.forward(values, ["conv1_1"])[0]["conv1_1"]

@@ -26,7 +26,7 @@ takes weights away until only 27 are left for each feature map: a convolution.
 import numpy as np
 
 from lessons import tools
-from nnstyle import Network, layers, load_weights
+from nnstyle import Network, layers
 from nnstyle.pictures import preprocess
 
 
@@ -34,7 +34,7 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
-weights = load_weights()
+weights = tools.weights(__name__)
 x = preprocess(tools.photo(64), weights.preprocessing, np.float64)
 w, b = np.full(x.shape, 0.1 / x.size), 0
 w[len(x) // 2 :] *= -1

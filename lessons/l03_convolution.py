@@ -33,7 +33,7 @@ is fast, and asks each time what made the difference.
 import numpy as np
 
 from lessons import tools
-from nnstyle import Engine, layers, load_weights
+from nnstyle import Engine, layers
 from nnstyle.engine.im2row import im2row
 
 
@@ -173,7 +173,7 @@ assert tools.relative_error(conv_by_tiles(x, kernel, bias), library) < 1e-13
 # On ``conv3_2`` of the embedded network (128 channels to 128), where a picture of 256 x 256 has
 # become 64 x 64. The loops run on a small corner; their time is scaled up.
 
-kernel, bias = load_weights()["conv3_2"]
+kernel, bias = tools.weights(__name__)["conv3_2"]
 x = rng.random((64, 64, 128), dtype=np.float32)
 corner = x[:2, :2, :8], kernel[:, :, :8, :8], bias[:8]
 times_larger = (64 * 64 * 128 * 128) / (2 * 2 * 8 * 8)

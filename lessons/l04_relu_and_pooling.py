@@ -21,7 +21,7 @@ picture. VGG takes the largest of the four, the paper their mean. What does that
 import numpy as np
 
 from lessons import tools
-from nnstyle import Network, layers, load_weights
+from nnstyle import Network, layers
 from nnstyle.pictures import preprocess
 
 rng = np.random.default_rng(0)
@@ -30,7 +30,7 @@ y, positive = layers.relu(x)
 for index in np.ndindex(x.shape):
     assert y[index] == max(x[index], 0) and positive[index] == (x[index] > 0)
 
-weights, photo = load_weights(), tools.photo(192)
+weights, photo = tools.weights(__name__), tools.photo(192)
 image = preprocess(photo, weights.preprocessing)
 features = Network(weights, "max").forward(image, weights)[0]
 zeros = {name: np.mean(y == 0) for name, y in features.items()}

@@ -30,7 +30,7 @@ import numpy as np
 from scipy.signal import correlate2d
 
 from lessons import tools
-from nnstyle import Network, layers, load_weights, losses
+from nnstyle import Network, layers, losses
 from nnstyle.engine.im2row import transposed_kernel
 from nnstyle.pictures import preprocess
 
@@ -159,7 +159,7 @@ tools.save(show_numbers(names, [x, dy, routed, shared]), "l05_routing")
 # chain rule adds the two. So each layer's :math:`dF` is added when the gradient comes to it. (A
 # ``Network`` computes with a fast engine; with ``engine=layers``, by the very functions above.)
 
-weights, picture = load_weights(), rng.normal(size=(9, 8, 3)) * 50
+weights, picture = tools.weights(__name__), rng.normal(size=(9, 8, 3)) * 50
 network = Network(weights, "max", np.float64, engine=layers)
 features, cache = network.forward(picture, ["conv1_1", "conv2_1"])
 dF = {name: rng.normal(size=feature.shape) for name, feature in features.items()}

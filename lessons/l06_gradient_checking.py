@@ -281,7 +281,7 @@ assert 0.99**459 < 0.01 < 0.99**458 and round(1 - 0.99**200, 2) == 0.87
 # and the derivative that it lets pass is not small because its input is. If that is all, the
 # float64 gradient behind the *float32 run's switches* must agree:
 
-weights, samples = nnstyle.load_weights(), (tools.photo(192), tools.painting(192))
+weights, samples = tools.weights(__name__), (tools.photo(192), tools.painting(192))
 photo, painting = (preprocess(picture, weights.preprocessing) for picture in samples)
 
 

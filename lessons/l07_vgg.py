@@ -32,7 +32,7 @@ import h5py
 import numpy as np
 
 from lessons import tools
-from nnstyle import Engine, Network, layers, load_weights
+from nnstyle import Engine, Network, layers
 from nnstyle.network import LAYERS, layers_of
 from nnstyle.pictures import preprocess
 from nnstyle.weights import POCKET_PATHS
@@ -55,7 +55,7 @@ def describe(widths, size=224):
 
 
 vgg19, embedded = describe((64, 128, 256, 512, 512)), describe((32, 64, 128, 256, 256))
-weights, conv = load_weights(), [name for name in vgg19 if name.startswith("conv")]
+weights, conv = tools.weights(__name__), [name for name in vgg19 if name.startswith("conv")]
 print("VGG-19   size filters  parameters  million products  field  embedded parameters")
 for name in conv:
     own = f"{embedded[name].parameters:20,}" if name in weights else ""

@@ -32,7 +32,7 @@ from collections import namedtuple
 import numpy as np
 
 from lessons import tools
-from nnstyle import Engine, Network, layers, load_weights, losses
+from nnstyle import Engine, Network, layers, losses
 from nnstyle.objective import ContentTerm, Objective, StyleTerm, TotalVariationTerm, set_targets
 from nnstyle.optimizers.scipy_lbfgsb import minimize
 from nnstyle.pictures import deprocess, pixel_range, preprocess
@@ -63,7 +63,7 @@ for ours, by_loops in zip(losses.content_loss(F, P), content_loss_by_loops(F, P)
 # the gradient must give the slope of centred differences (:doc:`l06_gradient_checking`). A wrong
 # twin must not: (2) carried down as if ReLU let all pass.
 
-WEIGHTS = load_weights()
+WEIGHTS = tools.weights(__name__)
 
 
 def objective_of(network, terms, target):

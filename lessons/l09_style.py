@@ -25,7 +25,7 @@ the picture. This lesson makes a loss of that; its gradient turns white noise in
 import numpy as np
 
 from lessons import tools
-from nnstyle import Engine, Network, check_gradient, load_weights, losses, stylize
+from nnstyle import Engine, Network, check_gradient, losses, stylize
 from nnstyle.objective import Objective, StyleTerm, Term, set_targets
 from nnstyle.optimizers.scipy_lbfgsb import minimize
 from nnstyle.pictures import deprocess, preprocess
@@ -56,7 +56,7 @@ assert tools.relative_error(gram_by_loops(F), G) < 1e-14
 
 SIZE = tools.size(__name__, 192)
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-weights = load_weights()
+weights = tools.weights(__name__)
 painting, photo = tools.painting(SIZE), tools.photo(SIZE)
 mixed = rng.permutation(painting.reshape(-1, 3)).reshape(painting.shape)
 examples = {"painting": painting, "its pixels, shuffled": mixed, "photograph": photo}

@@ -26,14 +26,14 @@ import numpy as np
 import scipy.optimize
 
 from lessons import tools
-from nnstyle import Engine, Network, Objective, Settings, load_weights, losses, set_targets
+from nnstyle import Engine, Network, Objective, Settings, losses, set_targets
 from nnstyle.objective import paper_terms
 from nnstyle.optimizers import adam, lbfgs
 from nnstyle.optimizers.scipy_lbfgsb import OPTIONS, minimize
 from nnstyle.pictures import deprocess, preprocess
 
 SIZE, EVALUATIONS = tools.size(__name__, 128), 80
-weights, rng = load_weights(), np.random.default_rng(0)
+weights, rng = tools.weights(__name__), np.random.default_rng(0)
 samples, preprocessing = (tools.photo, tools.painting), weights.preprocessing
 
 

@@ -26,13 +26,13 @@ sample pictures. Why does a good ratio of weights not fit another network? And w
 import numpy as np
 
 from lessons import tools
-from nnstyle import Engine, Network, Objective, Settings, load_weights, losses, set_targets, stylize
+from nnstyle import Engine, Network, Objective, Settings, losses, set_targets, stylize
 from nnstyle.inputs import initial_image
 from nnstyle.objective import paper_terms
 from nnstyle.optimizers.scipy_lbfgsb import minimize
 from nnstyle.pictures import deprocess, preprocess
 
-SIZE, WEIGHTS = tools.size(__name__, 192), load_weights()
+SIZE, WEIGHTS = tools.size(__name__, 192), tools.weights(__name__)
 SCALING, PAPERS = WEIGHTS.preprocessing, (1 / 5,) * 5
 ROWS = "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"
 PLAIN = {"scales": 1, "border": 0, "init": "content", "pooling": "average"}

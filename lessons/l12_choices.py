@@ -18,14 +18,14 @@ defaults and in the paper's way. Then each choice is changed alone, to see what 
 import numpy as np
 
 from lessons import tools
-from nnstyle import Network, Settings, layers, load_weights, losses, stylize
+from nnstyle import Network, Settings, layers, losses, stylize
 from nnstyle.objective import StyleTerm, set_targets
 from nnstyle.pictures import preprocess, recolour
 from nnstyle.weights import rescale
 from nnstyle.weights.rescaling import mean_activations
 
 SIZE = tools.size(__name__, 192, smallest=192)
-PHOTO, PAINTING, WEIGHTS = tools.photo(SIZE), tools.painting(SIZE), load_weights()
+PHOTO, PAINTING, WEIGHTS = tools.photo(SIZE), tools.painting(SIZE), tools.weights(__name__)
 START = recolour(PHOTO, PAINTING)  # where the default starts: see below
 PAPER = {"scales": 1, "border": 0, "init": "noise", "pooling": "average", "layer_weights": (1 / 5,) * 5}
 distance = lambda picture: np.abs(picture.astype(float) - PHOTO).mean()

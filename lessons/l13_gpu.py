@@ -31,7 +31,7 @@ import numpy as np
 
 from lessons import tools
 from lessons.strict_arrays import StrictArray, StrictDevice
-from nnstyle import Engine, InputError, Network, Settings, layers, load_weights, losses, stylize
+from nnstyle import Engine, InputError, Network, Settings, layers, losses, stylize
 from nnstyle.benchmark import work
 from nnstyle.benchmark.lbfgs import lbfgs_seconds
 from nnstyle.engine import devices
@@ -41,7 +41,7 @@ from nnstyle.pictures import preprocess
 # %%
 # The whole way, from a picture to equation (7) and its gradient, on these arrays:
 
-weights = load_weights()
+weights = tools.weights(__name__)
 pair = tools.photo(64), tools.painting(64)
 pictures = [preprocess(picture, weights.preprocessing) for picture in pair]
 noise = np.random.default_rng(0).normal(scale=60, size=pictures[0].shape).astype(np.float32)

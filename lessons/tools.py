@@ -34,13 +34,36 @@ def size(module, default, smallest=96):
     """The number after ``--size`` if `module`, the lesson's ``__name__``, says that it runs by itself."""
     if module != "__main__":
         return default
-    parser = argparse.ArgumentParser()
-    text = f"long edge of the pictures, px ({default}; at least {smallest})"
-    parser.add_argument("--size", type=int, default=default, help=text)
-    chosen = parser.parse_args().size
+    parser = _parser()
+    chosen = parser.parse_args().size or default
     if chosen < smallest:
         parser.error(f"in smaller pictures than {smallest} px the lesson's claims do not hold")
     return chosen
+
+
+def weights(module):
+    """The embedded network, or the one after ``--weights`` if the lesson runs by itself."""
+    if module != "__main__":
+        return nnstyle.load_weights()
+    parser = _parser()
+    try:
+        return nnstyle.load_weights(parser.parse_args().weights)
+    except nnstyle.InputError as error:
+        parser.error(str(error))
+
+
+def is_embedded(weights):
+    """Whether this is the network that the lessons' figures and numbers are about."""
+    return weights.path == nnstyle.load_weights().path
+
+
+def _parser():
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--size", type=int, help="long edge of the pictures, px, where the lesson has one size"
+    )
+    parser.add_argument("--weights", default="pocket", metavar="FILE", help="another VGG, for comparison")
+    return parser
 
 
 def seconds(function, rounds=5):

@@ -14,6 +14,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "myst_parser",
+    "drawing",
     "mathml",
     "repository",
     "solutions",
@@ -25,6 +26,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say more: shapes, ranges, units
 autodoc_preserve_defaults = True  # as the source has them
 autodoc_default_options = {"members": True, "special-members": "__call__"}
+numfig = True  # figures and drawings with a caption
 smartquotes = False  # they make a dash of --
 napoleon_google_docstring = False
 napoleon_use_ivar = True
@@ -41,9 +43,9 @@ pygments_style, pygments_dark_style = "tango", "monokai"
 sphinx_gallery_conf = {
     "examples_dirs": "..",
     "gallery_dirs": "chapters",
-    "filename_pattern": r"/l\d\d_",
+    "filename_pattern": r"/(l\d\d|a\d)_",
     "ignore_pattern": r"(__init__|strict_arrays|tools)\.py$",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "order.LessonsThenAppendices",
     "abort_on_example_error": True,
     "capture_repr": (),  # only what is printed
     "show_signature": False,
