@@ -1,0 +1,213 @@
+"""The book's drawings follow its theme, keep to themselves, and their numbers are right."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnstyle import layers
+
+LESSONS = Path(__file__).parents[2] / "lessons"
+BOOK = LESSONS / "book"
+DRAWINGS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("drawings/*.svg"))}
+STYLES = (BOOK / "static/book.css").read_text(encoding="utf-8")
+
+# Drawn, and not yet placed in a lesson.
+TO_BE_PLACED = {
+    *("sliding-window",),
+}
+
+SVG = "{http://www.w3.org/2000/svg}"
+ELEMENTS = {"svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "tspan"}
+# Only what places a shape, and the class that styles it. Colours are not among them.
+ATTRIBUTES = {
+    *("viewBox", "class", "transform", "d", "points", "x", "y", "dx", "dy", "x1", "y1", "x2", "y2"),
+    *("width", "height", "rx", "ry", "cx", "cy", "r"),
+}
+LARGEST = 20_000  # bytes
+
+
+def check_drawing(svg):
+    """Raise ValueError unless this is a drawing that can stand in a page, in any theme."""
+    if len(svg.encode()) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST} bytes")
+    if re.search(r"<[?!](?!--)", svg):
+        raise ValueError("it has a declaration, which may not stand within a page")
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"it is no XML: {error}") from None
+    if root.tag != f"{SVG}svg" or not svg.startswith("<svg "):
+        raise ValueError("it does not begin with <svg>")
+    if not re.fullmatch(r"0 0 480 [0-9.]+", root.get("viewBox", "")):
+        raise ValueError("its viewBox is not 480 wide")
+    if {"width", "height"} & set(root.attrib):
+        raise ValueError("its size is fixed")
+    for element in root.iter():
+        name = element.tag.removeprefix(SVG)
+        if name not in ELEMENTS:
+            raise ValueError(f"<{name}> has no place here")
+        for attribute in set(element.attrib) - ATTRIBUTES:
+            raise ValueError(f"<{name}> has {attribute}: give it a class")
+
+
+def classes_of(svg):
+    """The classes that a drawing uses."""
+    return {word for value in re.findall(r'class="([^"]*)"', svg) for word in value.split()}
+
+
+def styled_classes(styles):
+    """The classes that the style sheet describes for drawings."""
+    selectors = " ".join(re.findall(r"^(\.drawing .*?)\{", styles, re.MULTILINE))
+    return set(re.findall(r"\.([a-z][a-z-]*)", selectors))
+
+
+def colours_of(styles):
+    """All values of properties that colour something, in the rules for drawings."""
+    rules = re.findall(r"^\.drawing.*?\{(.*?)\}", styles, re.MULTILINE | re.DOTALL)
+    return re.findall(
+        r"(?:^|[;\s])(?:--ink|fill|stroke|color|background|background-color|border[a-z-]*)\s*:\s*([^;]+?)\s*(?=;|$)",
+        ";".join(rules),
+    )
+
+
+def is_of_the_theme(colour):
+    return bool(re.fullmatch(r"currentColor|none|var\(--(ink|color-[a-z-]+)\)", colour))
+
+
+def texts(svg):
+    """The texts of a drawing in the order of its source, without what is between the lines."""
+    return ["".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def names_placed(lessons):
+    """How often each drawing is placed in these sources."""
+    return Counter(name for text in lessons for name in re.findall(r"\.\. drawing:: (\S+)", text))
+
+
+def sources():
+    paths = [*LESSONS.glob("*.py"), *LESSONS.glob("*.rst"), *BOOK.glob("*.rst"), *BOOK.glob("guide/*.md")]
+    return [path.read_text(encoding="utf-8") for path in paths]
+
+
+# What holds for all of them
+
+
+def test_there_are_drawings():
+    assert DRAWINGS
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_it_can_stand_in_a_page(name):
+    check_drawing(DRAWINGS[name])
+
+
+FINE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 100">{}</svg>'
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<rect class="box" fill="#ff0000" x="0"/>',
+        '<rect style="fill: red" x="0"/>',
+        '<path stroke="black" d="M0 0h9"/>',
+        '<path id="arrow" d="M0 0h9"/>',
+        '<rect onclick="run()" x="0"/>',
+        "<script>run()</script>",
+        "<style>.box { fill: red }</style>",
+        '<image href="https://example.org/picture.png"/>',
+        '<a href="https://example.org"><text x="0" y="0">there</text></a>',
+        '<use href="other.svg"/>',
+        "<g><text>not closed</g>",
+        "<!DOCTYPE svg>",
+        f"<text>{'long' * 5000}</text>",
+    ],
+)
+def test_a_bad_drawing_is_found(inside):
+    check_drawing(FINE.format('<rect class="box" x="0" y="0" width="9" height="9"/>'))
+    with pytest.raises(ValueError):
+        check_drawing(FINE.format(inside))
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        FINE.format("").replace(' viewBox="0 0 480 100"', ""),
+        FINE.format("").replace("<svg ", '<svg width="480" '),
+        '<?xml version="1.0"?>' + FINE.format(""),
+        FINE.format("").replace("svg", "html"),
+    ],
+)
+def test_a_bad_frame_is_found(svg):
+    check_drawing(FINE.format(""))
+    with pytest.raises(ValueError):
+        check_drawing(svg)
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_its_classes_have_a_style(name):
+    assert classes_of(DRAWINGS[name]) <= styled_classes(STYLES)
+
+
+def test_a_class_without_style_would_be_found():
+    assert "line" in styled_classes(STYLES)
+    assert not classes_of('<path class="line lien"/>') <= styled_classes(STYLES)
+
+
+def test_the_styles_have_the_colours_of_the_theme_only():
+    colours = colours_of(STYLES)
+    assert "currentColor" in colours and "var(--color-brand-primary)" in colours
+    assert all(map(is_of_the_theme, colours))
+
+
+@pytest.mark.parametrize(
+    "colour", ["red", "#fff", "rgb(0, 0, 0)", "var(--paint, red)", "var(--color-x, red)"]
+)
+def test_a_colour_of_its_own_would_be_found(colour):
+    twin = STYLES.replace(".drawing .thin {", f".drawing .thin {{ stroke: {colour};")
+    assert twin != STYLES
+    assert not all(map(is_of_the_theme, colours_of(twin)))
+
+
+def test_all_are_placed_in_the_book():
+    placed = set(names_placed(sources()))
+    assert set(DRAWINGS) <= placed | TO_BE_PLACED
+    assert placed | TO_BE_PLACED <= set(DRAWINGS)
+
+
+def test_a_drawing_that_is_placed_is_found():
+    assert names_placed(["# .. drawing:: gram-matrix\n#    :alt: F\n", "drawing:: not-this"]) == {
+        "gram-matrix": 1
+    }
+
+
+# What the single ones say
+
+
+def has_run(words, run):
+    """Whether these words follow one another somewhere."""
+    run = [str(word).replace("-", "\N{MINUS SIGN}") for word in np.ravel(run)]
+    return any(words[i : i + len(run)] == run for i in range(len(words) - len(run) + 1))
+
+
+def test_numbers_that_do_not_follow_one_another_are_found():
+    assert has_run(["a", "1", "\N{MINUS SIGN}2", "3"], [[1, -2], [3]][0])
+    assert not has_run(["1", "3", "2"], [1, 2])
+
+
+def test_the_sliding_window_computes_a_convolution():
+    words = texts(DRAWINGS["sliding-window"])
+    x = np.array([[2, 2, 1, 0, 0], [2, 1, 0, 0, 1], [2, 1, 0, 1, 2], [1, 0, 0, 2, 2], [0, 0, 1, 2, 2]])
+    kernel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+    y = layers.conv(x[..., None], kernel[..., None, None], np.zeros(1, int))[0][..., 0]
+    assert has_run(words, x) and has_run(words, kernel) and has_run(words, y)
+    assert not has_run(words, y.T)
+    worked = "".join(words[words.index("picture times kernel, nine products added up:") + 1 :])
+    products = re.findall(r"(\d) · (?:\((.\d)\)|(\d))", worked)
+    products = [(int(a), int((b or c).replace("\N{MINUS SIGN}", "-"))) for a, b, c in products]
+    window = np.pad(x, 1)[0:3, 2:5]  # of the output in row 0, column 2
+    assert products == list(zip(window.ravel(), kernel.ravel()))
+    assert sum(a * b for a, b in products) == y[0, 2] == 5 and worked.endswith("= 5")
