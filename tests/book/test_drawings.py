@@ -10,6 +10,7 @@ import pytest
 
 from nnstyle import Settings, layers, losses
 from nnstyle.network import CONVOLUTIONS_PER_BLOCK, LAYERS
+from nnstyle.optimizers import lbfgs
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 BOOK = LESSONS / "book"
@@ -307,3 +308,129 @@ def test_the_pooled_numbers_are_right():
         assert np.array_equal(y, y.astype(int)) and has_run(words, [*x.ravel(), *y.ravel().astype(int)])
         assert has_run(words, [*dx.ravel(), *dy.ravel()])
         assert not has_run(words, [*dx.ravel() + 1, *dy.ravel()])
+
+
+def two_loops(formulas, gradient, pairs):
+    """The direction of L-BFGS as the drawing's own formulas compute it."""
+    first, again, scale, newest, result = map(as_python, formulas)
+    known = {"g": gradient, "q": gradient.copy(), "a": {}}
+    s, y = pairs[-1]
+    newest = newest.partition("of the newest")[0]
+    for index in reversed(range(len(pairs))):
+        values = dict(zip("sy", pairs[index]), q=known["q"])
+        for line in first.split("then"):
+            exec(line.strip(), values)
+        known["a"][index], known["q"] = values["a"], values["q"]
+    values = {"s": s, "y": y, "q": known["q"]}
+    exec(newest.strip(), values)
+    exec(scale, values)
+    r = values["r"]
+    for index, (s, y) in enumerate(pairs):
+        values = {"s": s, "y": y, "a": known["a"][index], "r": r}
+        for line in again.split("then"):
+            exec(line.strip(), values)
+        r = values["r"]
+    values = {"r": r}
+    exec(result, values)
+    return values["d"]
+
+
+def as_python(formula):
+    """A formula of the drawing of L-BFGS as lines of Python, which "then" separates."""
+    for sign, code in {
+        " · ": " @ ",
+        "−": "-",
+        "←": "=",
+        ", ": " ",
+        "a y": "a * y",
+        ") s": ") * s",
+        "γ q": "γ * q",
+    }.items():
+        formula = formula.replace(sign, code)
+    return formula
+
+
+def formulas_of_lbfgs():
+    words = texts(DRAWINGS["lbfgs"])
+    begin = ("a = ", "b = ", "r = ", "γ = ", "d = ")
+    return [next(word for word in words if word.startswith(each)) for each in begin]
+
+
+def lbfgs_error(formulas):
+    """How far the drawing's direction is from the package's."""
+    rng = np.random.default_rng(0)
+    steps = rng.normal(size=(3, 6))
+    pairs = [(s, np.arange(1, 7) * s) for s in steps]  # the curvatures of a quadratic
+    gradient = rng.normal(size=6)
+    known = [lbfgs.Step(s, y, 1 / (s @ y), (s @ y) / (y @ y)) for s, y in pairs]
+    return np.abs(two_loops(formulas, gradient, pairs) - lbfgs.direction(gradient, known)).max()
+
+
+def test_the_two_loops_compute_the_direction_of_lbfgs():
+    words = texts(DRAWINGS["lbfgs"])
+    assert [word for word in words if "pair to the" in word] == [
+        "1. From the newest pair to the oldest:",
+        "2. From the oldest pair to the newest:",
+    ]
+    assert lbfgs_error(formulas_of_lbfgs()) < 1e-12
+    for right, wrong in (("(a − b)", "(a + b)"), ("q − a y", "q + a y"), ("(y · y)", "(s · s)"), ("−r", "r")):
+        twins = [formula.replace(right, wrong) for formula in formulas_of_lbfgs()]
+        assert lbfgs_error(twins) > 0.01
+
+
+def test_the_pipeline_names_its_stations_in_order():
+    words = " ".join(texts(DRAWINGS["pipeline"]))
+    stations = (
+        *("photograph", "painting", "load, resize, preprocess", "initial", "content target", "style targets"),
+        *("forward and backward", "gradient", "optimizer step", "deprocess, save"),
+    )
+    places = [words.index(station) for station in stations]
+    assert places == sorted(places)
+
+
+def receptive_fields():
+    """How many pixels one value of each layer of VGG-19 depends on, in one direction."""
+    fields, field, step = {}, 1, 1
+    for name in LAYERS["vgg19"]:
+        window = 3 if name.startswith("conv") else 2
+        field += step * (window - 1)
+        step *= 1 if name.startswith("conv") else 2
+        fields[name] = field
+    return fields
+
+
+def check_fields(svg):
+    """Raise ValueError unless its receptive fields are right, and drawn to scale."""
+    words, fields = texts(svg), receptive_fields()
+    named = {word.split(": ")[0]: word for word in words if " × " in word}
+    if set(named) != {*Settings.style_layers, *Settings.content_layers}:
+        raise ValueError("other layers")
+    for name, word in named.items():
+        if word != f"{name}: {fields[name]} × {fields[name]}":
+            raise ValueError(word)
+    sides = [float(box.get("width")) for box, classes in shapes(svg, "rect") if "tint" in classes]
+    largest = max(sides)
+    if sides != [float(f"{largest * fields[name] / fields['conv5_1']:.1f}") for name in named]:
+        raise ValueError("not to scale")
+    counts = {name: int(count) for name, count in zip(words, words[1:]) if count.isdigit()}
+    # From one value of conv2_1 down: three for a convolution, two for each in a pooling.
+    if list(counts.items()) != [("conv2_1", 1), ("pool1", 3), ("conv1_2", 6), ("conv1_1", 8), ("image", 10)]:
+        raise ValueError("other counts")
+    rows = Counter(box.get("y") for box, classes in shapes(svg, "rect") if "box" in classes)
+    if list(rows.values()) != list(counts.values()) or counts["image"] != fields["conv2_1"]:
+        raise ValueError("other numbers of boxes")
+
+
+def test_the_receptive_fields_are_right():
+    svg, fields = DRAWINGS["receptive-field"], receptive_fields()
+    assert [fields[name] for name in ("conv1_1", "conv1_2", "pool1", "conv2_1")] == [3, 5, 6, 10]
+    check_fields(svg)
+    for right, wrong in (
+        ("84 × 84", "82 × 82"),
+        ('width="36"', 'width="37"'),
+        (">8<", ">7<"),
+        ("conv3_1", "conv3_2"),
+    ):
+        assert right in svg
+        with pytest.raises(ValueError):
+            check_fields(svg.replace(right, wrong))
