@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lessons import tools
 from nnstyle import Settings, layers, losses
 from nnstyle.network import CONVOLUTIONS_PER_BLOCK, LAYERS
 from nnstyle.optimizers import lbfgs
@@ -434,3 +435,112 @@ def test_the_receptive_fields_are_right():
         assert right in svg
         with pytest.raises(ValueError):
             check_fields(svg.replace(right, wrong))
+
+
+def numbers_in(svg):
+    """All whole numbers in the texts of a drawing."""
+    return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", " ".join(texts(svg)))]
+
+
+def test_the_numbers_of_shared_weights_are_right():
+    svg = DRAWINGS["shared-weights"]
+    inputs = outputs = 6
+    pixels = 224 * 224
+    assert [number for number in numbers_in(svg) if number in (36, 3, 27) or number > 1000] == [
+        *(inputs * outputs, 3, 3 * pixels * pixels, 3 * 3 * 3)
+    ]
+    lines = Counter()
+    for path, classes in shapes(svg, "path"):
+        if "heavy" not in classes:
+            for ink in classes & {"ink-grey", "ink-blue", "ink-purple", "ink-red"}:
+                lines[ink] += path.get("d").count("M")
+    # Of each of three weights one line to an output, but none from outside.
+    assert lines == {"ink-grey": inputs * outputs, "ink-blue": 5, "ink-purple": 6, "ink-red": 5}
+
+
+def points(path):
+    """The corners of a path of absolute lines."""
+    return np.array(re.findall(r"([\d.]+) ([\d.]+)", path.get("d")), float)
+
+
+def difference_error(svg):
+    """How far, in units of the drawing, its truncation error is from h^2 / 6, and its secant from the curve."""
+    ticks = {}
+    for text, _ in shapes(svg, "text"):
+        power = re.fullmatch("10\N{MINUS SIGN}(\\d+)", "".join(text.itertext()))
+        if power:
+            ticks.setdefault(text.get("y") if float(text.get("y")) > 500 else "up", []).append(
+                (-int(power[1]), float(text.get("x")), float(text.get("y")) - 5)
+            )
+    (along,) = (np.array(marks) for place, marks in ticks.items() if place != "up")
+    up = np.array(ticks["up"])
+    x_of = np.poly1d(np.polyfit(along[:, 0], along[:, 1], 1))
+    y_of = np.poly1d(np.polyfit(up[:, 0], up[:, 2], 1))
+    (truncation,) = (points(path) for path, its in shapes(svg, "path") if {"heavy", "ink-blue"} <= its)
+    exponents = (truncation[:, 0] - x_of(0)) / (x_of(1) - x_of(0))
+    small = (exponents > -4.1) & (exponents < -1)  # where rounding is small, and so is the next term
+    assert small.sum() > 10
+    wanted = y_of(2 * exponents[small] - np.log10(6))  # exp is its own third derivative
+    return np.abs(truncation[small, 1] - wanted).max()
+
+
+def test_the_truncation_error_of_the_centred_difference_is_right():
+    svg = DRAWINGS["finite-difference"]
+    assert difference_error(svg) < 0.5
+    for step in (1, -1):  # labels at the wrong powers
+        twin = re.sub(
+            r">\N{MINUS SIGN}(\d+)<", lambda m, step=step: f">\N{MINUS SIGN}{int(m[1]) + step}<", svg
+        )
+        assert difference_error(twin) > 5
+
+
+def test_the_secant_has_its_ends_at_equal_distances():
+    left, right, middle = (float(dot.get("cx")) for dot, _ in shapes(DRAWINGS["finite-difference"], "circle"))
+    assert abs((left + right) / 2 - middle) < 0.1
+
+
+def test_the_search_for_content_is_equations_1_and_2():
+    words = texts(DRAWINGS["content-search"])
+    assert "½ Σ (F − P)2" in words and "∂L / ∂F = F − P" in words
+    F, P = np.arange(8.0).reshape(2, 2, 2), np.ones((2, 2, 2))
+    loss, gradient = losses.content_loss(F, P)
+    assert loss == ((F - P) ** 2).sum() / 2 and np.array_equal(gradient, F - P)
+
+
+def test_the_scales_are_those_of_the_package():
+    svg = DRAWINGS["coarse-to-fine"]
+    words, border = texts(svg), Settings.border
+    boxes = [box for box, classes in shapes(svg, "rect") if "dashed" in classes]
+    pictures = [box for box, classes in shapes(svg, "rect") if "tint" in classes]
+    scales = list(Settings(size=512).with_scales(341).each_scale())
+    assert len(scales) == len(boxes) == len(pictures) == 3
+    unit = float(pictures[-1].get("width")) / 512
+    for scale, box, picture in zip(scales, boxes, pictures):
+        height, width, _ = tools.photo(scale.size).shape
+        assert f"{width} × {height}" in words and f"{scale.iterations} iterations" in words
+        for side, length in (("width", width), ("height", height)):
+            assert abs(float(picture.get(side)) - unit * length) < 0.1
+            assert abs(float(box.get(side)) - unit * (length + 2 * border)) < 0.1
+    assert any(f"border of {border} px" in word for word in words)
+
+
+def test_the_numbers_of_winograds_algorithm_are_right():
+    words = texts(DRAWINGS["winograd"])
+    x = np.array([[0, 0, 2, 1], [3, 2, 0, 3], [1, 1, 0, 1], [1, 1, 2, 0]])
+    kernel = np.array([[-1, -1, -2], [2, 0, 2], [1, 1, 2]])
+    B = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
+    G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])  # twice what it should be
+    A = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
+    tile, four_kernels = B @ x @ B.T, G @ kernel @ G.T
+    products = tile * four_kernels // 4
+    y = A @ products @ A.T
+    directly = layers.conv(x[..., None], kernel[..., None, None], 0)[0][1:3, 1:3, 0]  # whole windows
+    assert np.array_equal(y, directly) and not (four_kernels % 4).any()
+    for matrix in (x, kernel, tile, four_kernels // 4, products, y):
+        assert has_run(words, matrix)
+    assert not has_run(words, y.T)
+    assert (
+        f"directly: {y.size} outputs × {kernel.size} weights = {y.size * kernel.size} multiplications"
+        in words
+    )
+    assert f"by Winograd's algorithm: 4 × 4 = {products.size}" in words
