@@ -32,7 +32,8 @@ class Drawing(Directive):
         caption = nodes.caption()
         text = nodes.Element()
         self.state.nested_parse(self.content, self.content_offset, text)
-        for paragraph in text:
+        for number, paragraph in enumerate(text):
+            caption += [nodes.Text(" ")] * (number > 0)  # a caption is one paragraph
             caption += paragraph.children
         figure += caption
         self.add_name(figure)

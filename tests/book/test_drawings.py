@@ -1,5 +1,6 @@
 """The book's drawings follow its theme, keep to themselves, and their numbers are right."""
 
+import importlib.util
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -202,6 +203,32 @@ def test_a_drawing_that_is_placed_is_found():
     assert names_placed(["# .. drawing:: gram-matrix\n#    :alt: F\n", "drawing:: not-this"]) == {
         "gram-matrix": 1
     }
+
+
+def doctree(directive):
+    """What docutils makes of a page with this directive."""
+    core = pytest.importorskip("docutils.core")
+    specification = importlib.util.spec_from_file_location("drawing", BOOK / "drawing.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    module.directives.register_directive("drawing", module.Drawing)
+    return core.publish_doctree(directive, settings_overrides={"report_level": 5})
+
+
+def test_the_directive_puts_the_drawing_into_the_page_with_its_caption():
+    page = doctree('.. drawing:: lbfgs\n   :alt: Boxes & "arrows"\n   :name: here\n\n   One.\n\n   Two.\n')
+    (figure,) = page.findall(lambda node: node.tagname == "figure")
+    svg, caption = figure.children
+    start = '<svg role="img" aria-label="Boxes &amp; &quot;arrows&quot;" '
+    assert svg.astext() == DRAWINGS["lbfgs"].replace("<svg ", start, 1)
+    assert caption.astext() == "One. Two." and figure["names"] == ["here"]
+
+
+@pytest.mark.parametrize("wrong", [".. drawing:: lbfgs\n\n   One.", ".. drawing:: none\n   :alt: none\n"])
+def test_a_drawing_without_words_or_file_is_an_error(wrong):
+    page = doctree(wrong)
+    assert any(node.tagname == "system_message" for node in page.findall())
+    assert not any(node.tagname == "figure" for node in page.findall())
 
 
 # What the single ones say
