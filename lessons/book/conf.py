@@ -18,6 +18,7 @@ extensions = [
     "mathml",
     "repository",
     "solutions",
+    "usage",
 ]
 exclude_patterns = ["html", "chapters/*.py"]
 default_role = "py:obj"  # `Network` in a docstring is a link to its page
@@ -38,7 +39,7 @@ html_static_path = ["static"]
 html_css_files = ["book.css"]
 html_math_renderer = "mathml"
 html_show_sphinx = html_show_copyright = html_copy_source = False
-pygments_style, pygments_dark_style = "tango", "monokai"
+pygments_style, pygments_dark_style = "a11y-high-contrast-light", "monokai"
 
 sphinx_gallery_conf = {
     "examples_dirs": "..",

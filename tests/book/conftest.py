@@ -1,0 +1,50 @@
+"""What the tests of the book share: its built pages, and a browser."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support import browser, site
+
+BOOK = os.environ.get("NNSTYLE_TEST_BOOK")
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for `page_of_the_book` runs once for each page."""
+    if "page_of_the_book" in metafunc.fixturenames:
+        pages = site.pages_of(Path(BOOK)) if BOOK else []
+        metafunc.parametrize("page_of_the_book", pages, ids=lambda page: page.relative_to(BOOK).as_posix())
+
+
+@pytest.fixture(scope="session")
+def book():
+    """The folder of the built book."""
+    if not BOOK:
+        pytest.skip("the environment variable NNSTYLE_TEST_BOOK names no built book")
+    return Path(BOOK)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running browser."""
+    api = pytest.importorskip("playwright.sync_api", exc_type=ImportError)
+    pytest.importorskip("axe_playwright_python", exc_type=ImportError)
+    if not browser.chromium():
+        pytest.skip("there is no Chromium")
+    with api.sync_playwright() as playwright, browser.launched(playwright) as launched:
+        yield launched
+
+
+@pytest.fixture
+def window(chromium):
+    """An empty page in it, on a screen of two pixels a point."""
+    context = chromium.new_context(device_scale_factor=2)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def seen():
+    """The looks of texts whose contrast has been judged."""
+    return []
