@@ -4,13 +4,13 @@ r"""
 
 *The paper's section: the first paragraph after the abstract, on what a convolutional network is.*
 
-There the paper describes a convolutional network as layers of small units that process a picture step by
-step. Each layer is a collection of filters, and what a filter makes of the picture is called a feature
-map. This lesson starts from a single unit, a neuron. It builds a layer in which every neuron sees the
-whole picture, and then takes weights away until only 27 are left for each feature map. What is left is
-a convolution.
+There the paper describes a convolutional network as layers of small units that process a picture
+step by step. Each layer is a collection of filters, and what a filter makes of the picture is
+called a feature map. This lesson starts from a single unit, a neuron. It builds a layer in which
+every neuron sees the whole picture, and then takes weights away until only 27 are left for each
+feature map. What is left is a convolution.
 
-*Reading time: 30 minutes. Difficulty: 1 of 3. You need: lesson 1, and what a derivative is.*
+*Reading time: 40 minutes. Difficulty: 1 of 3. You need: lesson 1, and what a derivative is.*
 """
 
 # %%
@@ -193,7 +193,11 @@ nine_weights = rng.permutation([-0.8, -0.6, -0.4, -0.2, 0.2, 0.4, 0.6, 0.8, 1.0]
 shared = matrix_of_conv(nine_weights.reshape(3, 3, 1, 1), 6, 6)
 full = rng.uniform(-1, 1, shared.shape)
 local = full * (shared != 0)
-matrices = {"fully connected": full, "local receptive fields": local, "shared weights": shared}
+matrices = {
+    "fully connected": full,
+    "local receptive fields": local,
+    "shared weights": shared,
+}
 for name, matrix in matrices.items():
     used = matrix[matrix != 0]
     print(f"{name:>22}: {used.size:4} weights, {len(set(used)):4} of them different")
@@ -221,8 +225,10 @@ tools.save(figure, "l02_matrices")
 # memory, at the beginning of the next row, is no neighbour.
 
 blocks = shared.reshape(6, 6, 6, 6)  # row, column of the neuron; row, column of the pixel
-assert np.array_equal(blocks[1:, :, 1:], blocks[:-1, :, :-1])  # equal blocks along diagonals
-assert np.array_equal(blocks[:, 1:, :, 1:], blocks[:, :-1, :, :-1])  # equal weights within them
+equal_blocks_along_diagonals = np.array_equal(blocks[1:, :, 1:], blocks[:-1, :, :-1])
+equal_weights_in_a_block = np.array_equal(blocks[:, 1:, :, 1:], blocks[:, :-1, :, :-1])
+assert equal_blocks_along_diagonals
+assert equal_weights_in_a_block
 
 # %%
 # What sharing promises
@@ -240,7 +246,7 @@ def answers(W, picture):
 
 
 def shift(array):
-    """Two rows down, three columns to the right; what leaves on one side enters on the other."""
+    """Two rows down, three columns to the right; what leaves enters again."""
     return np.roll(array, (2, 3), axis=(0, 1))
 
 
@@ -324,7 +330,7 @@ NONLINEARITIES = {"sigmoid": (sigmoid, slope_of_sigmoid), "ReLU": (relu, slope_o
 
 
 def kept_of_a_change(name, g, seed):
-    """The share of a change that is left after all layers; and of neurons with a large slope."""
+    """The share that is left of a change; and of neurons with a large slope."""
     f, slope = NONLINEARITIES[name]
     rng = np.random.default_rng(seed)
     a = rng.normal(size=WIDTH)
@@ -380,7 +386,7 @@ tools.save(figure, "l02_kept")
 best = {}
 for name, shares in kept.items():
     best[name] = min(FACTORS, key=lambda g: abs(np.log(shares[g])))
-    print(f"{name:>7}: best at {best[name]} / n, where it keeps {kept[name][best[name]]:.2g}")
+    print(f"{name:>7}: best at {best[name]} / n, keeps {shares[best[name]]:.2g}")
 assert kept["sigmoid"][1] < 1e-8
 assert best["ReLU"] == 2
 assert 64 <= best["sigmoid"] <= 128
@@ -395,9 +401,9 @@ assert 0.3 < kept["ReLU"][2] < 3
 #   be large. Then most sums :math:`z` are large, too, and most neurons react little to a change.
 #   With ReLU, half of them react fully:
 
+print("last layer's neurons with more than half of the largest slope:")
 for name in NONLINEARITIES:
-    share = steep[name][best[name]]
-    print(f"{name:>7}: {share:.0%} of the last layer's neurons have more than half of the largest slope")
+    print(f"{name:>7}: {steep[name][best[name]]:.0%}")
 assert steep["sigmoid"][best["sigmoid"]] < 0.3
 assert steep["ReLU"][best["ReLU"]] > 0.4
 
@@ -441,7 +447,8 @@ def unit_columns(kernel):
 
 cosines = unit_columns(by_hand).T @ unit_columns(kernel)
 most_similar = cosines.argmax(axis=1)
-for question, n in zip(("lighter to the left", "lighter above", "more red than blue"), most_similar):
+questions = ("lighter to the left", "lighter above", "more red than blue")
+for question, n in zip(questions, most_similar):
     print(f"{question:>19}: filter {n} of conv1_1, cosine {cosines[:, n].max():.2f}")
 if tools.is_embedded(weights):
     assert cosines.max(axis=1).min() > 0.95
@@ -457,7 +464,7 @@ assert our_maps.min() == learned_maps.min() == 0
 
 # sphinx_gallery_start_ignore
 pictures, titles = [], []
-for n, question in enumerate(("lighter to the left", "lighter above", "more red than blue")):
+for n, question in enumerate(questions):
     for maps in (our_maps, learned_maps):
         white = np.percentile(maps[..., n], 99.5)
         pictures.append(np.clip(maps[..., n] / white, 0, 1))
@@ -532,7 +539,8 @@ def small_network(picture, fields, head):
 fields = rng.normal(size=(5, 5, 20))
 head_weights = rng.normal(size=(100, 20 * side * side))
 assert small_network(rng.normal(size=(28, 28)), fields, head_weights).shape == (100,)
-tools.must_fail(lambda: small_network(rng.normal(size=(32, 32)), fields, head_weights), ValueError)
+too_large = rng.normal(size=(32, 32))
+tools.must_fail(lambda: small_network(too_large, fields, head_weights), ValueError)
 
 # %%
 # This is one reason why the paper uses VGG without its fully connected layers: a picture of any
@@ -610,7 +618,8 @@ for before, after in zip(sizes, sizes[1:]):
     in_full_layers += before * after + after
 
 share = in_full_layers / (in_convolutions + in_full_layers)
-print(f"{in_convolutions:,} in convolutions, {in_full_layers:,} fully connected: {share:.0%}")
+print(f"{in_convolutions:,} in convolutions")
+print(f"{in_full_layers:,} in fully connected layers: {share:.0%}")
 assert in_convolutions + in_full_layers == 143_667_240
 assert in_full_layers > 6 * in_convolutions
 
@@ -666,9 +675,10 @@ def growth_of_mean_square(f, g, depth=40, width=600):
 
 for name, f, g in (("ReLU", relu, 2), ("leaky ReLU", leaky_relu, 2 / 1.01)):
     growth = growth_of_mean_square(f, g)
-    print(f"{name}: times {growth:.3f} a layer, with half the variance {growth_of_mean_square(f, g / 2):.3f}")
+    with_half = growth_of_mean_square(f, g / 2)
+    print(f"{name}: times {growth:.3f} a layer, with half the variance {with_half:.3f}")
     assert abs(growth - 1) < 0.02
-    assert abs(growth_of_mean_square(f, g / 2) - 0.5) < 0.02
+    assert abs(with_half - 0.5) < 0.02
 
 # %%
 # With a real VGG

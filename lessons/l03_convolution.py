@@ -5,12 +5,12 @@ r"""
 *The paper's section: Methods, first paragraph (VGG-19 and its 16 convolutional layers).*
 
 A convolution looks at a picture through a window of 3 x 3 pixels. At every position it takes the
-numbers in the window, multiplies each by a fixed weight, and adds them up. The result is one number, which is large
-where the picture looks like the weights. A network does nothing else for most of its time. So
-this lesson computes the same thing in four ways, from the one that you can check by eye to the one that
-is fast, and asks each time what makes the difference.
+numbers in the window, multiplies each by a fixed weight, and adds them up. The result is one
+number, which is large where the picture looks like the weights. A network does nothing else for
+most of its time. So this lesson computes the same thing in four ways, from the one that you can
+check by eye to the one that is fast, and asks each time what makes the difference.
 
-*Reading time: 35 minutes. Difficulty: 1 of 3, with Winograd's algorithm 3 of 3. You need: lesson 2.*
+*Reading time: 40 minutes. Difficulty: 1 of 3, with Winograd's algorithm 3 of 3. You need: lesson 2.*
 """
 
 # %%
@@ -156,7 +156,10 @@ assert np.array_equal(conv_by_shifts(x, kernel, bias), by_library)
 #
 # .. math::
 #
-#    \underbrace{Y}_{HW \times K} = \underbrace{R}_{HW \times 9C}\; \underbrace{w}_{9C \times K} + b
+#    Y = R\, w + b
+#
+# :math:`R` has a row for each of the :math:`HW` positions and :math:`9C` columns. :math:`Y` has as
+# many rows, and :math:`K` columns: it is the output, and only has to be given its shape back.
 #
 # For the small picture, the row of the marked position contains the window, read line by line:
 
@@ -244,10 +247,12 @@ assert np.array_equal(rows_by_shifts(x), im2row(padded))
 #
 # .. math::
 #
-#    m_1 = (x_0 - x_2)\, w_0, \quad
-#    m_2 = (x_1 + x_2)\, \frac{w_0 + w_1 + w_2}{2}, \quad
-#    m_3 = (x_2 - x_1)\, \frac{w_0 - w_1 + w_2}{2}, \quad
-#    m_4 = (x_1 - x_3)\, w_2
+#    \begin{align*}
+#    m_1 &= (x_0 - x_2)\, w_0 \\
+#    m_2 &= (x_1 + x_2)\, (w_0 + w_1 + w_2) / 2 \\
+#    m_3 &= (x_2 - x_1)\, (w_0 - w_1 + w_2) / 2 \\
+#    m_4 &= (x_1 - x_3)\, w_2
+#    \end{align*}
 #
 # .. math::
 #
@@ -352,6 +357,7 @@ assert tools.relative_error(outputs, directly) < 1e-14
 
 def combine(T, array):
     """T from the left and its transpose from the right, on the first two axes."""
+    T = T.astype(array.dtype)  # so that float32 stays float32
     return np.einsum("mp,nq,pq...->mn...", T, T, array)
 
 
@@ -360,13 +366,13 @@ def conv_by_tiles(x, kernel, bias):
     height, width, _ = x.shape
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
     y = np.zeros((height, width, kernel.shape[-1]), x.dtype)
-    transformed_kernel = combine(T_w.astype(x.dtype), kernel)  # (4, 4, C, K)
+    transformed_kernel = combine(T_w, kernel)  # (4, 4, C, K)
     for i in range(0, height, 2):
         for j in range(0, width, 2):
             window = padded[i : i + 4, j : j + 4]
-            transformed = combine(T_x.astype(x.dtype), window)  # (4, 4, C)
-            summed = (transformed[:, :, None, :] @ transformed_kernel)[:, :, 0]  # (4, 4, K)
-            y[i : i + 2, j : j + 2] = combine(T_y.astype(x.dtype), summed)
+            transformed = combine(T_x, window)  # (4, 4, C)
+            products = np.einsum("mnc,mnck->mnk", transformed, transformed_kernel)
+            y[i : i + 2, j : j + 2] = combine(T_y, products)
     return y + bias
 
 
@@ -470,10 +476,12 @@ for c in range(3):
 centred = layers.conv(smooth, blur, 0)[0]
 padded_below = np.pad(smooth, ((0, 2), (0, 2), (0, 0)))
 off_centre = np.zeros_like(smooth)
+height, width, _ = smooth.shape
 for u, v in np.ndindex(3, 3):
-    off_centre += padded_below[u : u + smooth.shape[0], v : v + smooth.shape[1]] @ blur[u, v]
+    off_centre += padded_below[u : u + height, v : v + width] @ blur[u, v]
 assert np.allclose(off_centre[:-1, :-1], centred[1:, 1:])
-print(f"correlation of the two: {np.corrcoef(off_centre.ravel(), centred.ravel())[0, 1]:.2f}")
+correlation = np.corrcoef(off_centre.ravel(), centred.ravel())[0, 1]
+print(f"correlation of the two: {correlation:.2f}")
 
 # sphinx_gallery_start_ignore
 pictures = [picture / 255 for picture in (smooth, centred, off_centre)]
@@ -611,11 +619,10 @@ products = combine(T_w, four_weights) * combine(T_x, inputs)
 directly = np.zeros((2, 2))
 for i, j in np.ndindex(2, 2):
     directly[i, j] = (inputs[i : i + 2, j : j + 2] * four_weights).sum()
-print(
-    f"{products.size} products; relative error {tools.relative_error(combine(T_y, products), directly):.0e}"
-)
+error = tools.relative_error(combine(T_y, products), directly)
+print(f"{products.size} products; relative error {error:.0e}")
 assert products.size == 9
-assert tools.relative_error(combine(T_y, products), directly) < 1e-14
+assert error < 1e-14
 
 # %%
 # With a real VGG
