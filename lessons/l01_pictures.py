@@ -21,11 +21,11 @@ that you recognize them. It also checks the way to the network, ``preprocess``, 
 # to its end has been checked, on your machine too. (The code that only draws a figure is left out
 # on these pages. It is in the file.) Exercises come last; a click opens a solution.
 #
-# These two lines, in a copy of the repository, run this lesson:
+# These lines, in a copy of the repository, run this lesson. The first is needed only once.
 #
 # .. code-block:: sh
 #
-#    .venv/bin/pip install -q -e '.[lessons]'
+#    python3 -m venv .venv && .venv/bin/pip install -q -e '.[lessons]'
 #    .venv/bin/python -m lessons.l01_pictures
 #
 # Words that are links, such as :term:`feature map`, lead to the :doc:`glossary </glossary>`. The
@@ -90,7 +90,7 @@ tools.save(figure, "l01_numbers")
 # sphinx_gallery_end_ignore
 
 # %%
-# Above is the whole picture. Below is the small part in the red box, so far enlarged that single
+# Above is the whole picture. Below is the small part in the red box, enlarged so much that single
 # pixels can be seen, with the three numbers of each. It is a lit window. Bright pixels have large
 # numbers. In all of them red is the largest of the three, which makes the dark ones brown and the
 # bright ones yellow.
@@ -270,24 +270,24 @@ assert corner_spread[1] < 30
 # What the network is fed
 # -----------------------
 # A network works with the numbers that it was trained with. Our :term:`embedded network` was
-# trained, as its ancestor :term:`VGG` was, on pixels from which a mean colour had been subtracted.
-# Here is one pixel by hand:
+# trained, as :term:`VGG` was, on pixels from which a mean colour had been subtracted. Here is one
+# pixel by hand:
 
 weights = tools.weights(__name__)
-embedded = weights.preprocessing
-print("order of the channels:", embedded.channel_order)
-print("mean colour:          ", embedded.mean)
-print("scale:                ", embedded.scale)
+ours = weights.preprocessing
+print("order of the channels:", ours.channel_order)
+print("mean colour:          ", ours.mean)
+print("scale:                ", ours.scale)
 
 pixel = photo[110, 180].astype(float)
-in_order = pixel[::-1] if embedded.channel_order == "BGR" else pixel
-fed = (in_order - embedded.mean) * embedded.scale
+in_order = pixel[::-1] if ours.channel_order == "BGR" else pixel
+fed = (in_order - ours.mean) * ours.scale
 print("the pixel", pixel, "becomes", fed.round(3))
-assert np.allclose(fed, preprocess(photo, embedded)[110, 180])
+assert np.allclose(fed, preprocess(photo, ours)[110, 180])
 
 # %%
 # Some networks expect red, green and blue in this order (RGB), others in the reverse order (BGR).
-# Let :math:`\rho(c)` be the colour that belongs into the network's channel :math:`c`, where the
+# Let :math:`\rho(c)` be the colour that belongs in the network's channel :math:`c`, where the
 # picture has red in channel 0, green in 1 and blue in 2:
 #
 # ===================  =======  =======  =======
@@ -323,7 +323,7 @@ def preprocess_by_loops(picture, preprocessing):
 
 keras = Preprocessing()  # the default
 piece = photo[107:112, 175:183]
-for preprocessing in (embedded, keras):
+for preprocessing in (ours, keras):
     print(preprocessing.channel_order, "minus", preprocessing.mean)
     by_library = preprocess(piece, preprocessing, np.float64)
     assert np.array_equal(preprocess_by_loops(piece, preprocessing), by_library)
@@ -334,7 +334,7 @@ for preprocessing in (embedded, keras):
 # program Caffe, which reads pictures as BGR. The embedded network was trained with RGB.
 
 if tools.is_embedded(weights):
-    assert embedded.mean == keras.mean[::-1]
+    assert ours.mean == keras.mean[::-1]
 
 # %%
 # Why a mean is subtracted
@@ -349,9 +349,9 @@ if tools.is_embedded(weights):
 # even.
 
 network = Network(weights)
-mean_colour = np.broadcast_to(embedded.mean, (16, 16, 3))  # in the network's order
-with_mean = mean_colour * np.array(embedded.scale)
-without_mean = with_mean - with_mean
+mean_colour = np.broadcast_to(ours.mean, (16, 16, 3))  # in the network's order
+as_it_is = mean_colour * np.array(ours.scale)
+mean_subtracted = np.zeros((16, 16, 3))  # the mean colour minus itself
 
 
 def first_maps(x):
@@ -364,20 +364,21 @@ def unevenness(maps):
     return np.ptp(maps, axis=(0, 1))
 
 
-subtracted = unevenness(first_maps(without_mean)).max()
-not_subtracted = unevenness(first_maps(with_mean)).max()
+subtracted = unevenness(first_maps(mean_subtracted)).max()
+not_subtracted = unevenness(first_maps(as_it_is)).max()
 print(f"mean subtracted:     a map varies by up to {subtracted:.2f}")
 print(f"mean not subtracted: a map varies by up to {not_subtracted:.2f}")
 assert subtracted == 0
 assert not_subtracted > 10
 
 # sphinx_gallery_start_ignore
-worst = unevenness(first_maps(with_mean)).argmax()
-framed, even = (first_maps(x)[..., worst] for x in (with_mean, without_mean))
+worst = unevenness(first_maps(as_it_is)).argmax()
+framed, even = (first_maps(x)[..., worst] for x in (as_it_is, mean_subtracted))
 figure, axes = tools.plt.subplots(1, 2, figsize=(8, 3.8))
 for axis, feature_map, title in zip(axes, (even, framed), ("mean subtracted", "mean not subtracted")):
     drawn = axis.imshow(feature_map, cmap="viridis", vmin=0, vmax=framed.max())
-    axis.set(title=title, xlabel="column j", ylabel="row i")
+    axis.set(title=title, xlabel="column j", ylabel="row i", xticks=range(0, 16, 5))
+    axis.set_yticks(range(0, 16, 5))
     axis.grid(False)
 figure.colorbar(drawn, ax=axes, label=f"feature map {worst} of conv1_1", shrink=0.9)
 tools.save(figure, "l01_frame")
@@ -411,7 +412,7 @@ assert deprocess(far_off, plain).ravel().tolist() == [0, 101, 255]
 # There are 256 values in each of three channels, and they can all be tried.
 
 levels = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
-for preprocessing in (embedded, keras):
+for preprocessing in (ours, keras):
     there_and_back = deprocess(preprocess(levels, preprocessing), preprocessing)
     assert np.array_equal(there_and_back, levels)
 
@@ -426,11 +427,11 @@ for preprocessing in (embedded, keras):
 # red of one pixel 300 too large. With clipping, one pixel changes:
 
 shown = {"right": photo}
-x = preprocess(photo, embedded)
-red_channel = embedded.channel_order.index("R")
+x = preprocess(photo, ours)
+red_channel = ours.channel_order.index("R")
 x[0, 0, red_channel] += 300
-print("with clipping,", (deprocess(x, embedded) != photo).sum(), "number changes")
-assert (deprocess(x, embedded) != photo).sum() == 1
+print("with clipping,", (deprocess(x, ours) != photo).sum(), "number changes")
+assert (deprocess(x, ours) != photo).sum() == 1
 
 # %%
 # With stretching, all of them change. Either the range is taken over the whole picture, which then
@@ -441,7 +442,7 @@ assert (deprocess(x, embedded) != photo).sum() == 1
 def stretched(x, axes):
     """Mapped to 0 .. 255 by the smallest and the largest value along these axes; RGB."""
     values = (x - x.min(axes)) / np.ptp(x, axes) * 255
-    return values[..., ::-1] if embedded.channel_order == "BGR" else values
+    return values[..., ::-1] if ours.channel_order == "BGR" else values
 
 
 for name, axes in {"stretched": None, "each channel stretched": (0, 1)}.items():
@@ -458,8 +459,8 @@ for name, axes in {"stretched": None, "each channel stretched": (0, 1)}.items():
 
 shown["BGR taken for RGB"] = photo[..., ::-1]
 for layer in ("conv1_1", "conv4_2"):
-    right = network.forward(preprocess(photo, embedded), [layer])[0][layer]
-    wrong = network.forward(preprocess(photo[..., ::-1], embedded), [layer])[0][layer]
+    right = network.forward(preprocess(photo, ours), [layer])[0][layer]
+    wrong = network.forward(preprocess(photo[..., ::-1], ours), [layer])[0][layer]
     change = np.linalg.norm(wrong - right) / np.linalg.norm(right)
     print(f"{layer}: the features change by {change:.0%} of their norm")
     assert change > 0.3
@@ -469,7 +470,7 @@ for layer in ("conv1_1", "conv4_2"):
 # comes 255. If the mean colour is rounded and subtracted from a uint8 picture, every number that is
 # less than the mean becomes 256 too large. ``deprocess`` then adds the mean again, and clips.
 
-mean_in_rgb = embedded.mean[::-1] if embedded.channel_order == "BGR" else embedded.mean
+mean_in_rgb = ours.mean[::-1] if ours.channel_order == "BGR" else ours.mean
 mean = np.rint(mean_in_rgb).astype(np.uint8)
 in_uint8 = photo - mean
 in_integers = photo.astype(int) - mean
@@ -547,11 +548,11 @@ assert np.array_equal(photo[i, j], table[30_000])
 # apart, so rounding changes :math:`x` by at most 1/16. That is too little to reach the next whole
 # number, which needs 1/2.
 
-in_float16 = preprocess(levels, embedded, np.float16)
-error = abs(in_float16 - preprocess(levels, embedded, np.float64)).max()
+in_float16 = preprocess(levels, ours, np.float16)
+error = abs(in_float16 - preprocess(levels, ours, np.float64)).max()
 print(f"largest error: {error:.3f}")
 assert 0 < error <= 1 / 16
-assert np.array_equal(deprocess(in_float16, embedded), levels)
+assert np.array_equal(deprocess(in_float16, ours), levels)
 
 # %%
 # .. exercise::

@@ -89,8 +89,8 @@ print(f"one feature map: {positions * (inputs + 1):13,}")
 assert positions * (inputs + 1) == 7_552_943_104
 
 # %%
-# 7.5 thousand million numbers for a single feature map is out of the question. Two observations
-# reduce them to 28.
+# 7.5 billion numbers for a single feature map is out of the question. Two observations reduce them
+# to 28.
 #
 # 1. *Local receptive fields.* Whether there is an edge can be seen from the neighbourhood. So each
 #    neuron gets only the 3 x 3 pixels around its position.
@@ -124,6 +124,16 @@ assert kernel.size + bias.size == filters * (field + 1)
 #
 # The offset :math:`u` counts the places of the window from its left end, so :math:`u = 1` is its
 # middle. Pixels outside of the row count as 0.
+#
+# .. drawing:: shared-weights
+#    :alt: Six inputs and six outputs, twice. Left, lines join each input with each output. Right, each
+#          output is joined with three neighbouring inputs only, by lines in three colours, the same three
+#          for all outputs.
+#    :name: drawing-shared-weights
+#
+#    From 36 weights to 3. Left: fully connected, with a weight for each pair of input and output.
+#    Right: a convolution in one dimension. Each output sees three neighbours, and lines of one
+#    colour have the same weight.
 
 
 def matrix_in_one_dimension(w, length):
@@ -303,22 +313,16 @@ tools.save(figure, "l02_slopes")
 # sphinx_gallery_end_ignore
 
 # %%
-# How much of a derivative is left after as many layers as the network has? We measure it with
-# random weights of the variance :math:`g / n`, where :math:`n` is the number of a neuron's inputs,
-# for several factors :math:`g`. A small change of the input is carried forward through the layers
-# by the chain rule. Its length at the end, divided by its length at the beginning, is the share
-# that is kept. (Carried backward, as in lesson 5, a derivative passes the same weights and slopes.)
-
-DEPTH = len(weights)  # convolutions in the network
-WIDTH = 256
+# The experiment below needs both functions and their slopes. Both slopes can be computed from the
+# activation :math:`a`:
 
 
 def relu(z):
+    """z where it is positive, else 0."""
     return np.maximum(z, 0)
 
 
 def slope_of_sigmoid(a):
-    """The slope, from the activation."""
     return a * (1 - a)
 
 
@@ -327,6 +331,16 @@ def slope_of_relu(a):
 
 
 NONLINEARITIES = {"sigmoid": (sigmoid, slope_of_sigmoid), "ReLU": (relu, slope_of_relu)}
+
+# %%
+# How much of a derivative is left after as many layers as the network has? We measure it with
+# random weights of the variance :math:`g / n`, where :math:`n` is the number of a neuron's inputs,
+# for several factors :math:`g`. A small change of the input is carried forward through the layers
+# by the chain rule. Its length at the end, divided by its length at the beginning, is the share
+# that is kept. (Carried backward, as in lesson 5, a derivative passes the same weights and slopes.)
+
+DEPTH = len(weights)  # convolutions in the network
+WIDTH = 256
 
 
 def kept_of_a_change(name, g, seed):

@@ -207,7 +207,7 @@ assert np.array_equal(rows_by_shifts(x), im2row(padded))
 # %%
 # Fewer multiplications: Winograd's identity
 # ------------------------------------------
-# (You may skip this section at a first reading. Nothing later depends on it.)
+# (At a first reading you may skip to "The four ways, timed". Nothing later depends on the details.)
 #
 # All three ways take nine multiplications for each channel, filter and position. :ref:`Winograd
 # (1980) <winograd1980>` showed how to do with fewer, and :ref:`Lavin and Gray (2016) <lavin2016>`

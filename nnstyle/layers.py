@@ -20,9 +20,9 @@ def conv(x: Array, kernel: Array, bias: Array | float) -> tuple[Array, Array]:
     """3x3 convolution with stride 1 and zero padding 1 (lesson 3).
 
     As in every VGG, the kernel is not flipped: strictly, this is a cross-correlation,
-    ``y[i, j] = bias + sum over a, b of x[i + a - 1, j + b - 1] @ kernel[a, b]``, where
+    ``y[i, j] = bias + sum over u, v of x[i + u - 1, j + v - 1] @ kernel[u, v]``, where
     ``x`` is zero outside its edges. Here it is a sum of nine matrix products, one for each
-    place (a, b) of the kernel.
+    place (u, v) of the kernel.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def conv(x: Array, kernel: Array, bias: Array | float) -> tuple[Array, Array]:
     padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
     y = xp.zeros((height, width, kernel.shape[3]), dtype=x.dtype)
     y += bias
-    for a in range(3):
-        for b in range(3):
-            y += padded[a : a + height, b : b + width] @ kernel[a, b]
+    for u in range(3):
+        for v in range(3):
+            y += padded[u : u + height, v : v + width] @ kernel[u, v]
     return y, kernel
 
 
@@ -50,7 +50,7 @@ def conv_backward(dy: Array, kernel: Array) -> Array:
     """Gradient of `conv` with respect to its input (lesson 5).
 
     In `conv`, each of nine products takes a shifted piece of the padded input through the matrix
-    ``kernel[a, b]``. Here, each product takes dy through the transpose of that matrix, and adds the
+    ``kernel[u, v]``. Here, each product takes dy through the transpose of that matrix, and adds the
     result to the same piece.
 
     Parameters
@@ -64,9 +64,9 @@ def conv_backward(dy: Array, kernel: Array) -> Array:
     """
     height, width, _ = dy.shape
     padded = array_module(dy).zeros((height + 2, width + 2, kernel.shape[2]), dtype=dy.dtype)
-    for a in range(3):
-        for b in range(3):
-            padded[a : a + height, b : b + width] += dy @ kernel[a, b].T
+    for u in range(3):
+        for v in range(3):
+            padded[u : u + height, v : v + width] += dy @ kernel[u, v].T
     return padded[1:-1, 1:-1]
 
 
