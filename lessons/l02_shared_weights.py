@@ -390,12 +390,12 @@ tools.save(figure, "l02_kept")
 # On the grey line, a change is as long after all layers as it was before. Left of it derivatives
 # *vanish*, right of it they *explode*. Both curves cross the line, at different places.
 #
-# Textbooks often compare the two at weights of a similar size, about :math:`1 / n`. There the
-# sigmoid keeps less than a hundred-millionth. But that says only that the weights are too small for
-# it. Each nonlinearity deserves its own best size. For ReLU it can be calculated. About half of the
-# :math:`z` are negative, so ReLU halves the mean square; weights of the variance :math:`2 / n` make
-# up for that (:ref:`He and others, 2015 <he2015>`; exercise 5). For the sigmoid we read it off the
-# figure. It is near :math:`100 / n`.
+# It is tempting to compare the two with the same weights, say of the variance :math:`1 / n`. There
+# the sigmoid keeps less than a hundred-millionth. But that says only that the weights are too small
+# for it. Each nonlinearity deserves its own best size. For ReLU it can be calculated. About half of
+# the :math:`z` are negative, so ReLU halves the mean square; weights of the variance :math:`2 / n`
+# make up for that (:ref:`He and others, 2015 <he2015>`; exercise 5). For the sigmoid we read it off
+# the figure. It is near :math:`100 / n`.
 
 best = {}
 for name, shares in kept.items():
@@ -427,9 +427,9 @@ assert steep["ReLU"][best["ReLU"]] > 0.4
 # - In training, the weights change. A saturated neuron gets hardly any derivative, and so stays
 #   saturated for long (:ref:`Glorot and Bengio, 2010 <glorot2010>`). A ReLU that is active passes
 #   the whole derivative, however large :math:`z` is.
-# - Experience: :ref:`Krizhevsky and others (2012) <krizhevsky2012>` report that a network with
-#   ReLUs reached the same training error six times faster than one with :math:`\tanh`, a stretched
-#   and shifted sigmoid. And a maximum costs less than an exponential function.
+# - Experience: :ref:`Krizhevsky and others (2012) <krizhevsky2012>` report that a small network
+#   with ReLUs reached the same training error six times faster than one with :math:`\tanh`, a
+#   stretched and shifted sigmoid. And a maximum costs less than an exponential function.
 #
 # Feature maps
 # ------------
@@ -497,9 +497,9 @@ tools.save(figure, "l02_maps")
 # %%
 # Each picture is a feature map: white where the filter responds, black where it does not. (Each has
 # a grey scale of its own.) In the corner is the filter itself, as a picture of 3 x 3 pixels, with
-# grey for 0. Top: the left flanks of dark things, such as trees, light up. Middle: their upper
-# edges. Bottom: the red of the cabin and of the autumn trees. The learned filters respond nearly
-# like ours. Their biases are positive, so they respond a little in even areas, too.
+# grey for 0. Top: the left edges of dark things, such as trees, light up. Middle: the upper edges.
+# Bottom: the red of the cabin and of the autumn trees. The learned filters respond nearly like
+# ours. Their biases are positive, so they respond a little in even areas, too.
 
 print("biases of the three learned filters:", bias[most_similar].round(2))
 if tools.is_embedded(weights):

@@ -6,9 +6,9 @@ r"""
 
 A convolution looks at a picture through a window of 3 x 3 pixels. At every position it takes the
 numbers in the window, multiplies each by a fixed weight, and adds them up. The result is one
-number, which is large where the picture looks like the weights. A network does nothing else for
-most of its time. So this lesson computes the same thing in four ways, from the one that you can
-check by eye to the one that is fast, and asks each time what makes the difference.
+number, which is large where the picture looks like the weights. Nearly all of a network's
+arithmetic is of this kind. So this lesson computes the same thing in four ways, from the one that
+you can check by eye to the one that is fast, and asks each time what makes the difference.
 
 *Reading time: 40 minutes. Difficulty: 1 of 3, with Winograd's algorithm 3 of 3. You need: lesson 2.*
 """
@@ -466,8 +466,8 @@ assert np.array_equal(transposed, kernel)
 # %%
 # **Offsets from 0 instead of from the middle.** If the :math:`-1` in :math:`i + u - 1` is
 # forgotten, everything still runs. The feature map is only shifted by one pixel, up and to the
-# left. After thirteen layers it would be shifted by many. On random numbers the error is large, but
-# on a smooth picture it can hardly be seen:
+# left. After many layers it would be shifted by many pixels. On random numbers the error is large,
+# but on a smooth picture it can hardly be seen:
 
 smooth = tools.photo(128).astype(float)
 blur = np.zeros((3, 3, 3, 3))
