@@ -14,13 +14,14 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "myst_parser",
+    "downloads",
     "drawing",
     "mathml",
     "repository",
     "solutions",
     "usage",
 ]
-exclude_patterns = ["html", "chapters/*.py"]
+exclude_patterns = ["html", "handout", "downloads", "chapters/*.py"]
 default_role = "py:obj"  # `Network` in a docstring is a link to its page
 
 autodoc_member_order = "bysource"
@@ -34,7 +35,7 @@ napoleon_use_ivar = True
 myst_heading_anchors = 3
 
 html_theme = "furo"
-html_title = "The paper, read with code"
+html_title = "The paper, read with code" + (" (handout)" if tags.has("handout") else "")  # noqa: F821, Sphinx's
 html_static_path = ["static"]
 html_css_files = ["book.css"]
 html_math_renderer = "mathml"
@@ -52,7 +53,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "show_memory": False,
     "download_all_examples": False,
-    "notebook_extensions": set(),  # a lesson needs the whole folder
+    "notebook_extensions": set(),  # downloads.py makes them
     "matplotlib_animations": False,
     "reset_modules": (),  # lessons.tools sets the style of figures once, for all of them
     "image_scrapers": ("matplotlib",),

@@ -2,7 +2,8 @@
 
 A lesson's text and code alternate, so no directive can hold a piece of both. The solution
 is therefore a mark: all that follows it, up to the next exercise or the end of the
-section, text and code with what it printed, is moved into an HTML ``<details>``.
+section, text and code with what it printed, is moved into an HTML ``<details>``. A handout
+(``sphinx -t handout``) is for a class: it has the exercises, and no solution.
 """
 
 from docutils import nodes
@@ -42,7 +43,10 @@ class FoldSolutions(SphinxTransform):
             ends = (i for i, node in enumerate(following) if isinstance(node, (exercise, nodes.section)))
             count = next(ends, len(following))
             del mark.parent[place : place + count]
-            mark += following[:count]
+            if self.app.tags.has("handout"):
+                mark.parent.remove(mark)
+            else:
+                mark += following[:count]
 
 
 def visit_exercise(translator, node):

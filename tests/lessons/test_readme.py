@@ -90,7 +90,7 @@ def check_module(module, arguments):
     if module in PARSERS:
         parse(module, arguments)
     elif module in ("pytest", "sphinx"):
-        check_paths([word for word in arguments if "/" in word and not word.endswith("/html")])
+        check_paths([word for word in arguments if "/" in word and not word.endswith(("/html", "/handout"))])
     elif module.partition(".")[0] in ("lessons", "weights"):
         check_paths([module.replace(".", "/") + ".py"])
         check_options(arguments)
