@@ -17,7 +17,9 @@ extensions = [
     "downloads",
     "drawing",
     "mathml",
+    "overview",
     "repository",
+    "slider",
     "solutions",
     "usage",
 ]
@@ -57,6 +59,7 @@ sphinx_gallery_conf = {
     "matplotlib_animations": False,
     "reset_modules": (),  # lessons.tools sets the style of figures once, for all of them
     "image_scrapers": ("matplotlib",),
+    "image_srcset": ["2x"],  # for fine screens
     "min_reported_time": 0,
     "write_computation_times": False,  # its page asks for scripts from elsewhere
 }

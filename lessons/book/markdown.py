@@ -104,7 +104,13 @@ def _directive(name, argument, body, pictures):
         return ["```python", *_excerpt(BOOK / "chapters" / argument, options), "```"]
     if name == "list-table":
         return _table(content, int(options.get("header-rows", 0)))
-    if name in ("rst-class", "contents", "toctree", "slider"):
+    if name == "slider":
+        return [
+            "*(In the book, two sliders choose among pictures here.)*",
+            "",
+            f"*{' '.join(_inline(content).split())}*",
+        ]
+    if name in ("rst-class", "contents", "toctree"):
         return []
     raise UnknownMarkup(f"a notebook cannot show the directive {name}")
 

@@ -1,8 +1,10 @@
 """The built book in a browser: nothing cut off, no picture missing, all texts readable; and no dead link."""
 
 import base64
+import re
 
 import pytest
+from PIL import Image
 
 from tests.support import browser, site
 
@@ -38,6 +40,35 @@ def test_a_page_can_be_read(page_of_the_book, window, seen):
         *browser.problems_of_pictures(window),
         *browser.problems_of_contrast(window, seen),
     ]
+
+
+def sharpness(page):
+    """How many pixels the finer file of each figure of a page has for one of the other: 1 where there is none."""
+    for tag in re.findall(
+        r'<img[^>]*class ?= ?"[^"]*sphx-glr-single-img[^>]*>', page.read_text(encoding="utf-8")
+    ):
+        name, finer = re.search(r'src="([^"]+)"', tag)[1], re.search(r", (\S+) 2\.00x", tag)
+        widths = []
+        for file in (name, finer[1] if finer else name):
+            with Image.open(page.parent / file) as picture:
+                widths.append(picture.width)
+        yield widths[1] / widths[0]
+
+
+def test_figures_have_twice_the_resolution_for_fine_screens(book):
+    found = [ratio for page in site.pages_of(book) for ratio in sharpness(page)]
+    if not found:
+        pytest.skip("this book was built without figures")
+    assert min(found) > 1.95
+
+
+def test_a_figure_of_one_resolution_is_found(tmp_path):
+    for name, width in (("a.png", 10), ("b.png", 20)):
+        Image.new("L", (width, 4)).save(tmp_path / name)
+    page = tmp_path / "page.html"
+    tag = '<img src="a.png" srcset="a.png%s" class = "sphx-glr-single-img" alt="">'
+    page.write_text(tag % ", b.png 2.00x" + tag % "" + '<img src="a.png">')
+    assert list(sharpness(page)) == [2, 1]
 
 
 # What these checks must find

@@ -13,7 +13,7 @@ def build(folder, pages, extensions, options=(), **settings):
     Warnings are errors, raised as ValueError with what was said. `options` are more words of the command.
     """
     source = folder / "source"
-    source.mkdir(parents=True)
+    source.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (source / name).write_text(text, encoding="utf-8")
     settings = {"html_theme": "basic", "exclude_patterns": ["conf.py"], **settings, "extensions": extensions}
