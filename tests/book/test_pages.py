@@ -160,6 +160,16 @@ def test_pale_text_is_found_in_either_theme(page_with):
         assert found.startswith(f"{theme}: <span>") and "insufficient color contrast" in found
 
 
+def test_pale_text_of_a_drawing_is_found(page_with):
+    style = "<style>body { color: black; background: white } text { fill: %s } "
+    dark = "@media (prefers-color-scheme: dark) { body { color: white; background: #131416 } }</style>"
+    drawing = '<figure><svg role="img" aria-label="word"><text y="20">word</text></svg></figure>'
+    assert not list(browser.problems_of_contrast(page_with(style % "currentColor" + dark + drawing)))
+    for fill, theme in (("#bbb", "light"), ("#333", "dark")):
+        (found,) = browser.problems_of_contrast(page_with(style % fill + dark + drawing))
+        assert found.startswith(f"{theme}, in a drawing: word: ")
+
+
 def test_a_look_is_judged_once_and_where_it_can_be_seen(page_with):
     box = '<pre style="width: 5em; overflow: auto">%s<span style="color: #bbb">far</span>%s</pre>'
     seen = []

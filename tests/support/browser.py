@@ -71,6 +71,25 @@ CONTRAST = """async () => {
   return violations.flatMap(rule => rule.nodes.map(node => `${place(node)}: ${fault(node)}`));
 }"""
 
+# axe does not look into drawings: their texts, against the page behind them.
+DRAWN_TEXT = """() => {
+  const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = colour => {
+    const linear = numbers(colour).slice(0, 3).map(c => c / 255)
+      .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const behind = element => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return numbers(colour)[3] !== 0 || !element.parentElement ? colour : behind(element.parentElement);
+  };
+  const ratios = [...document.querySelectorAll("svg[role=img] text")].map(text => {
+    const [pale, dim] = [light(getComputedStyle(text).fill), light(behind(text))].sort((a, b) => b - a);
+    return [(pale + 0.05) / (dim + 0.05), text.textContent];
+  });
+  return ratios.filter(([ratio]) => ratio < 4.5).map(([ratio, text]) => `${text}: ${ratio.toFixed(2)}`);
+}"""
+
 
 def chromium():
     """The path of an installed Chromium, or None."""
@@ -127,6 +146,8 @@ def problems_of_contrast(page, seen=None):
     seen = [] if seen is None else seen
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
+        for found in page.evaluate(DRAWN_TEXT):
+            yield f"{theme}, in a drawing: {found}"
         looks = page.evaluate(LOOKS, seen)
         if looks:
             seen += looks
