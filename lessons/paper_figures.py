@@ -97,7 +97,8 @@ def figure1(inputs: Inputs) -> Iterator[Recipe]:
     photo, painting = inputs.photos[0], inputs.paintings[0]
     for depth, layer in enumerate(LAYERS, start=1):
         options = {"alpha": 0, "init": "noise", "size": inputs.size, "iterations": inputs.iterations}
-        options |= style_layers(depth)
+        # One scale: from smaller ones come larger patches than the first layers see.
+        options |= {"scales": 1} | style_layers(depth)
         yield Recipe("figure1", f"figure1_style_{layer}", f"style, {up_to(depth)}", photo, painting, options)
     for layer in LAYERS:
         yield content_recipe(layer, inputs)
@@ -126,7 +127,7 @@ def figure3(inputs: Inputs) -> Iterator[Recipe]:
     for depth, layer in enumerate(LAYERS, start=1):
         for column, beta in enumerate(BETAS_PER_PIXEL, start=1):
             options = {"init": "noise", "beta_per_pixel": beta, "size": inputs.size}
-            options |= {"iterations": inputs.iterations} | style_layers(depth)
+            options |= {"iterations": inputs.iterations, "border": 16} | style_layers(depth)
             title = f"{up_to(depth)}, alpha/beta = 1/({beta} pixels)"
             name = f"figure3_{layer}_{column}"
             yield Recipe("figure3", name, title, inputs.photos[0], inputs.paintings[0], options)
@@ -393,21 +394,17 @@ def file_digest(path: Path) -> str:
 def numbers(folder: Path) -> str:
     """How far each picture came, as CSV: the end of its iterations, and correlations on the way."""
     lines = [
-        "picture,iterations,loss falls in the last tenth by,picture moves by (levels),correlation after 60,after 500"
+        "picture,iterations,loss left,falls in the last tenth by,picture moves by (levels),correlation after 60,after 500"
     ]
     for name, entry in read_manifest(folder)["pictures"].items():
         if entry["curve"]:
-            loss, before = entry["curve"][-1][2], at(entry, entry["curve"][-1][0] * 9 // 10)[2]
+            last = entry["curve"][-1]
+            first = next(row for row in entry["curve"] if row[1] == last[1])
+            before = at(entry, last[0] * 9 // 10)
+            left, fall = f"{last[2] / first[2]:.2%}", f"{1 - last[2] / before[2]:.0%}"
+            moved = "" if last[4] is None else f"{last[4]:.1f}"
             after_60, after_500 = (f"{at(entry, iteration)[3]:.2f}" for iteration in (60, 500))
-            moved = "" if entry["curve"][-1][4] is None else f"{entry['curve'][-1][4]:.1f}"
-            row = (
-                Path(name).stem,
-                entry["curve"][-1][0],
-                f"{1 - loss / before:.1%}",
-                moved,
-                after_60,
-                after_500,
-            )
+            row = Path(name).stem, last[0], left, fall, moved, after_60, after_500
             lines.append(",".join(map(str, row)))
     return "\n".join(lines) + "\n"
 
