@@ -29,7 +29,7 @@ def page_of(path):
         return BOOK / "index.rst"
     if path.parent == BOOK / "guide":
         return path
-    if re.fullmatch(r"lessons/l\d\d_\w+\.py", name):
+    if re.fullmatch(r"lessons/[la]\d+_\w+\.py", name):
         return BOOK / "chapters" / f"{path.stem}.rst"
     return None
 

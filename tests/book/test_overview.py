@@ -1,5 +1,7 @@
 """Each lesson says how long and how difficult it is, and the overview repeats it."""
 
+import re
+
 import pytest
 
 from tests.support.small_book import BOOK, build
@@ -32,3 +34,10 @@ def test_the_overview_has_a_row_for_each_lesson(overview, tmp_path):
     page = (built / "index.html").read_text()
     assert all(f'href="chapters/{name}.html"' in page for name in chapters)
     assert 'class="reading-time"' in page and "chapters/l08_content.html" in page
+
+
+def test_what_lessons_say_of_themselves_can_be_compared(overview):
+    said = [path.name for path in overview.lessons() if "*Reading time: " in path.read_text()]
+    about = [overview.about(path.read_text()) for path in overview.lessons() if path.name in said]
+    assert said and all(re.match(r"\d+ minutes$", time) for _, time, _, _ in about)
+    assert all(re.match(r"[123] of 3\b", difficulty) and needs for _, _, difficulty, needs in about)
