@@ -14,7 +14,8 @@ def pytest_generate_tests(metafunc):
     """A test that asks for `page_of_the_book` runs once for each page."""
     if "page_of_the_book" in metafunc.fixturenames:
         pages = site.pages_of(Path(BOOK)) if BOOK else []
-        metafunc.parametrize("page_of_the_book", pages, ids=lambda page: page.relative_to(BOOK).as_posix())
+        names = [page.relative_to(BOOK).as_posix() for page in pages]
+        metafunc.parametrize("page_of_the_book", pages, ids=names)
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +29,8 @@ def book():
 @pytest.fixture(scope="session")
 def chromium():
     """A running browser."""
-    api = pytest.importorskip("playwright.sync_api", exc_type=ImportError)
-    pytest.importorskip("axe_playwright_python", exc_type=ImportError)
+    api = pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("axe_playwright_python")
     if not browser.chromium():
         pytest.skip("there is no Chromium")
     with api.sync_playwright() as playwright, browser.launched(playwright) as launched:

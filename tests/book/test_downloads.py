@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("sphinx_gallery", exc_type=ImportError)
+pytest.importorskip("sphinx_gallery")
 
 import sys
 
@@ -136,10 +136,10 @@ def test_what_the_page_hides_is_a_closed_cell():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["l01_pictures", "l13_gpu"])
 def test_a_notebook_runs_in_an_empty_folder(name, tmp_path):
-    pytest.importorskip("ipykernel", exc_type=ImportError)
-    pytest.importorskip("matplotlib_inline", exc_type=ImportError)
-    nbclient = pytest.importorskip("nbclient", exc_type=ImportError)
-    nbformat = pytest.importorskip("nbformat", exc_type=ImportError)
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("matplotlib_inline")
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
     notebook = downloads.notebook(BOOK.parent / f"{name}.py")
     book = nbformat.reads(json.dumps(notebook), as_version=4)
     nbformat.validate(book)
@@ -189,7 +189,7 @@ def secrets(lesson):
 
 @pytest.mark.parametrize("handout", [False, True])
 def test_the_pages_of_a_handout_have_no_solution(handout, tmp_path):
-    pytest.importorskip("sphinx", exc_type=ImportError)
+    pytest.importorskip("sphinx")
     page = "Title\n=====\n\n.. exercise::\n\n   How much?\n\n.. solution::\n\nA secret.\n\n.. code-block:: python\n\n   secret\n\nNext\n----\n\nTo the sea.\n"
     options = ["-t", "handout"] if handout else []
     built = build(tmp_path, {"index.rst": page}, ["solutions"], options, html_copy_source=False)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lessons import tools
 from nnstyle import Settings, layers, losses
 from nnstyle.network import CONVOLUTIONS_PER_BLOCK, LAYERS
 from nnstyle.optimizers import lbfgs
@@ -535,6 +534,7 @@ def test_the_search_for_content_is_equations_1_and_2():
 
 
 def test_the_scales_are_those_of_the_package():
+    tools = pytest.importorskip("lessons.tools")  # needs Matplotlib
     svg = DRAWINGS["coarse-to-fine"]
     words, border = texts(svg), Settings.border
     boxes = [box for box, classes in shapes(svg, "rect") if "dashed" in classes]
