@@ -323,11 +323,17 @@ tools.save(figure, "l04_sixteen_layers")
 # --------------------------------
 # VGG pools over windows of 2 x 2 positions, which lie side by side. :term:`Max pooling` keeps the largest of
 # the four numbers, :term:`average pooling` takes their mean. Each channel is pooled by itself.
-# (DRAWING)
 #
-# A map of 4 x 4 shows both:
+# .. drawing:: pooling
+#    :alt: A map of 4 x 4 numbers in four windows of 2 x 2. Max pooling keeps 8, 4, 8 and 3, average pooling gives 3, 2, 4 and 1. Below, the way back: with max pooling the derivative of each window goes to its largest number, with average pooling each of the four gets a quarter.
+#    :name: drawing-pooling
+#
+#    Both kinds of pooling. The upper halves are this lesson's subject. The lower halves show the way back, which
+#    is that of :doc:`lesson 5 <l05_backwards>`.
+#
+# Here are the drawing's numbers, pooled by the package:
 
-x = np.array([[1, 3, 0, 0], [2, 6, 0, 4], [5, 5, 8, 1], [5, 5, 2, 1]], dtype=float)[..., None]
+x = np.array([[1, 3, 2, 0], [0, 8, 4, 2], [5, 1, 0, 3], [8, 2, 1, 0]], dtype=float)[..., None]
 largest, _ = layers.max_pool(x)
 mean, _ = layers.average_pool(x)
 for title, values in ("x", x), ("max pooling", largest), ("average pooling", mean):
