@@ -6,11 +6,11 @@ r"""
 
 Between its convolutions, VGG has two more operations, and each is one line of code. ReLU replaces
 every negative number by 0. Without it, sixteen convolutions in a row could do no more than a single
-large one. Pooling replaces four neighbouring numbers by one. The maps become smaller, and each layer
-behind sees a larger part of the picture. VGG keeps the largest of the four numbers; the paper takes
+large one. Pooling replaces four neighbouring numbers by one. The maps become smaller, and the layers
+that follow see more of the picture. VGG keeps the largest of the four numbers; the paper takes
 their mean. This lesson builds both operations and measures what each kind of pooling keeps.
 
-*Reading time: 30 minutes. Difficulty: 1 of 3. You need: lesson 3.*
+*Reading time: 45 minutes. Difficulty: 1 of 3. You need: lesson 3.*
 """
 
 # %%
@@ -97,9 +97,12 @@ def edge_strength(picture):
 
 
 edges = edge_strength(photo).ravel()
-correlations = [np.corrcoef(edges, filter_map.ravel())[0, 1] for filter_map in after_relu.T.swapaxes(1, 2)]
+correlations = []
+for number in range(after_relu.shape[2]):
+    filter_map = after_relu[..., number].ravel()
+    correlations.append(np.corrcoef(edges, filter_map)[0, 1])
 outlines = int(np.nanargmax(correlations))  # the number of the filter
-print(f"filter {outlines} of {after_relu.shape[2]}: correlation {correlations[outlines]:.2f}")
+print(f"filter {outlines} of {len(correlations)}: correlation {correlations[outlines]:.2f}")
 
 negative = np.mean(before_relu[..., outlines] < 0)
 print(f"before the ReLU, {negative:.0%} of its map are negative")
@@ -117,9 +120,8 @@ tools.save(figure, "l04_relu")
 # sphinx_gallery_end_ignore
 
 # %%
-# Red is positive, blue is negative, and both panels have the same scale. Blue are the places where the
-# filter finds the opposite of its pattern. After the ReLU the blue is gone, and exact zeros stand in its
-# place. So a :term:`feature map` says *where* and *how strongly* a pattern is present. A 0 says only
+# Red is positive, blue is negative, and both panels have the same scale. Blue marks the places where the
+# filter finds the opposite of its pattern. After the ReLU the blue is gone: these numbers are exactly 0. So a :term:`feature map` says *where* and *how strongly* a pattern is present. A 0 says only
 # that it is not.
 #
 # Many zeros
@@ -182,7 +184,8 @@ assert np.array_equal(once, twice)
 # between the two passes, for a signal with a negative number in it, and no single kernel will do:
 
 dip = -signal
-with_relu = np.correlate(layers.relu(np.correlate(dip, smooth, "valid"))[0], differ, "valid")
+positive_part, _ = layers.relu(np.correlate(dip, smooth, "valid"))
+with_relu = np.correlate(positive_part, differ, "valid")
 print("without ReLU:", np.correlate(dip, merged, "valid"))
 print("with ReLU:   ", with_relu)
 assert not with_relu.any()
@@ -291,7 +294,8 @@ def deep_network(inputs, matrices, biases, use_relu):
 
 
 network_rng = np.random.default_rng(4)
-matrices = network_rng.normal(scale=np.sqrt(2 / 16), size=(16, 16, 16))  # the scale is from lesson 2
+scale = np.sqrt(2 / 16)  # from lesson 2
+matrices = network_rng.normal(scale=scale, size=(16, 16, 16))
 biases = network_rng.normal(scale=0.3, size=(16, 16))
 inputs = np.linspace(-3, 3, 601)
 
@@ -333,7 +337,8 @@ tools.save(figure, "l04_sixteen_layers")
 #
 # Here are the drawing's numbers, pooled by the package:
 
-x = np.array([[1, 3, 2, 0], [0, 8, 4, 2], [5, 1, 0, 3], [8, 2, 1, 0]], dtype=float)[..., None]
+rows = [[1, 3, 2, 0], [0, 8, 4, 2], [5, 1, 0, 3], [8, 2, 1, 0]]
+x = np.array(rows, dtype=float)[..., None]  # one channel
 largest, _ = layers.max_pool(x)
 mean, _ = layers.average_pool(x)
 for title, values in ("x", x), ("max pooling", largest), ("average pooling", mean):
@@ -356,7 +361,7 @@ def pool_by_loops(x, reduce):
     return y
 
 
-odd = rng.integers(0, 4, size=(7, 9, 2)).astype(float)  # few different values, so many are equal
+odd = rng.integers(0, 4, size=(7, 9, 2)).astype(float)  # so few values that many are equal
 largest, (winner, _) = layers.max_pool(odd)
 mean, _ = layers.average_pool(odd)
 assert largest.shape == mean.shape == (3, 4, 2)
@@ -395,13 +400,13 @@ print(f"conv5_1 sees {window_width(up_to_conv5_1)} pixels in each direction,")
 print(f"without pooling {window_width(up_to_conv5_1, with_pooling=False)}")
 
 # %%
-# Without pooling, the deepest layer of the style loss would see a patch of a few branches. With it,
-# it sees the whole tree. (:doc:`Lesson 7 <l07_vgg>` derives this and draws it.) The second benefit is speed: behind
-# each pooling, a quarter of the positions remain.
+# With pooling, the deepest layer of the style loss sees windows that are several times wider. (:doc:`Lesson 7
+# <l07_vgg>` derives this and draws it.) The second benefit is speed: behind each pooling, a quarter of the positions
+# remain.
 #
 # Max or mean: look at both
 # -------------------------
-# Here are the outlines of above, pooled both ways. The pictures show the right half of the photograph,
+# Here are the outlines from before, pooled both ways. The pictures show the right half of the photograph,
 # and all maps have the same scale of grey.
 
 outline_map = features["conv1_2"][..., outlines, None].astype(float)
@@ -432,8 +437,8 @@ tools.save(figure, "l04_pooled")
 #
 # Windows that overlap
 # --------------------
-# Pooling has two settings: the width :math:`z` of the window, and the stride :math:`s`, the distance
-# from one window to the next. VGG has :math:`z = s = 2`. AlexNet, the network that made convolutional
+# Pooling has two settings: the width :math:`r` of the window, and the stride :math:`s`, the distance
+# from one window to the next. VGG has :math:`r = s = 2`. AlexNet, the network that made convolutional
 # networks famous (:ref:`Krizhevsky, Sutskever and Hinton (2012) <krizhevsky2012>`), has windows of 3 with
 # a stride of 2, so that neighbouring windows share a row or a column. Here is one row of numbers, pooled
 # with both:
@@ -452,7 +457,7 @@ for window in (2, 3):
 
 # %%
 # Eight numbers become four without overlap, and three with it. (In general, :math:`n` numbers become
-# :math:`\lfloor (n - r) / s \rfloor + 1` with windows of :math:`r` and a stride of :math:`s`.) The 6 lies in one window of two numbers, but in
+# :math:`\lfloor (n - r) / s \rfloor + 1`.) The 6 lies in one window of two numbers, but in
 # two windows of three, so the maximum reports it twice. For feature maps, with rows, columns and channels:
 
 KINDS = {"max": np.max, "average": np.mean}
@@ -565,7 +570,7 @@ small_features, _ = network.forward(small_image, [before_pool1, before_pool4])
 inputs_to_pool = {"photograph": small_image, **small_features}
 
 shift, lost = {}, {}
-print("                                   shift   detail lost")
+print(" " * 35 + "shift   detail lost")
 for name, values in inputs_to_pool.items():
     values = values.astype(float)
     for kind in KINDS:
@@ -573,7 +578,8 @@ for name, values in inputs_to_pool.items():
             case = name, kind, window
             shift[case] = change_by_shift(values, window, kind)
             lost[case] = detail_lost(values, window, kind)
-            print(f"{name:>10}, {kind:>7}, windows of {window}: {shift[case]:6.2f} {lost[case]:13.2f}")
+            title = f"{name}, {kind}, windows of {window}"
+            print(f"{title:>33} {shift[case]:6.2f} {lost[case]:13.2f}")
 
 # sphinx_gallery_start_ignore
 figure, axes = tools.plt.subplots(1, 2, figsize=(9, 3.4))
@@ -731,9 +737,13 @@ assert np.array_equal(result, largest)
 # is 1, but with ReLU first it is the mean of 0 and 3.
 
 x = rng.normal(size=(8, 10, 3))
-relu_first = layers.relu(x)[0]
-assert np.array_equal(layers.max_pool(relu_first)[0], layers.relu(layers.max_pool(x)[0])[0])
-assert not np.allclose(layers.average_pool(relu_first)[0], layers.relu(layers.average_pool(x)[0])[0])
+equal = {}
+for pooling in (layers.max_pool, layers.average_pool):
+    relu_first, _ = pooling(layers.relu(x)[0])
+    pooling_first, _ = layers.relu(pooling(x)[0])
+    equal[pooling.__name__] = np.allclose(relu_first, pooling_first)
+print(equal)
+assert equal == {"max_pool": True, "average_pool": False}
 
 # %%
 # .. exercise::

@@ -6,8 +6,8 @@ r"""
 
 A loss is one number, and a picture has hundreds of thousands. How does the loss change if one of them
 changes a little? To try them one after the other, we would have to run the network once for every
-number. Going backwards gives all the answers at the price of a few runs. When a network is trained, this question is asked
-about its weights. Here the weights are frozen, and it is the picture that learns. So for each layer
+number. Going backwards gives all the answers at the price of a few runs. When a network is trained, this
+question is asked about its weights. Here the weights are frozen, and it is the picture that learns. So for each layer
 we need just one thing: if we know how the loss depends on the layer's output, how does it depend on
 the layer's input?
 
@@ -47,10 +47,11 @@ y = small_layer(x)
 print(f"x = {x}, y = {y}, L = {small_loss(y)}")
 
 # %%
-# We go backwards. First, how does the loss depend on the outputs? By :math:`2 y_1 = 12` and by 3.
+# We go backwards. First, how does the loss depend on the outputs? Its derivatives are :math:`2 y_1 = 12` with respect
+# to :math:`y_1`, and 3 with respect to :math:`y_2`.
 #
-# Then, how does it depend on :math:`x_1`? A change of :math:`x_1` acts on the loss through *both* outputs. The
-# first changes :math:`x_2 = 3` times as much, the second just as much. So
+# Then, how does it depend on :math:`x_1`? A change of :math:`x_1` acts on the loss through *both* outputs.
+# The first output changes :math:`x_2 = 3` times as much, the second just as much. So
 #
 # .. math::
 #
@@ -180,7 +181,8 @@ def compare(dx, by_loops, layer, x, dy):
     by_differences = (jacobian(layer, x).T @ dy.ravel()).reshape(x.shape)
     error_of_loops = tools.relative_error(dx, by_loops)
     error_of_differences = tools.relative_error(dx, by_differences)
-    print(f"against loops {error_of_loops:.0e}, against differences {error_of_differences:.0e}")
+    print(f"against loops {error_of_loops:.0e},", end=" ")
+    print(f"against differences {error_of_differences:.0e}")
     assert error_of_loops < 1e-14
     assert error_of_differences < 1e-8
 
@@ -237,7 +239,14 @@ def conv_backward_by_loops(dy, kernel):
 maps, dy = rng.normal(size=(2, 7, 8, 3))
 kernel = rng.normal(size=(3, 3, 3, 3))
 dx = layers.conv_backward(dy, kernel)
-compare(dx, conv_backward_by_loops(dy, kernel), lambda x: layers.conv(x, kernel, np.ones(3)), maps, dy)
+
+
+def conv_with_bias(x):
+    """The convolution of which dx is the backward pass."""
+    return layers.conv(x, kernel, np.ones(3))
+
+
+compare(dx, conv_backward_by_loops(dy, kernel), conv_with_bias, maps, dy)
 
 # %%
 # Convolution: the kernel turned
@@ -269,7 +278,7 @@ with Engine(threads=1) as engine:
 assert tools.relative_error(by_engine, dx) < 1e-12
 
 # %%
-# You can see the turned kernel by eye, without any going back. Let the picture be a single pixel of 1. What
+# You can see the turned kernel without a backward pass. Let the picture be 0 except for one pixel of 1. What
 # comes out of the convolution?
 
 whole_w = np.arange(1.0, 10).reshape(3, 3, 1, 1)  # 1 to 9
@@ -364,7 +373,7 @@ assert tools.relative_error(dF, by_differences) > 0.1
 
 
 def max_pool_backward_by_loops(dy, x):
-    """Each derivative goes to the largest number of its window, the first one if several are equal."""
+    """Each derivative goes to the largest number of its window, the first of equal ones."""
     dx = np.zeros(x.shape)
     for i, j, c in np.ndindex(dy.shape):
         window = x[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c]
@@ -434,8 +443,8 @@ def go_back(gradients, cache):
 
 
 # %%
-# We try it on the :term:`embedded network`, in :term:`float64 <float32>`. With ``engine=layers`` it computes with the very
-# functions of above. Two layers get derivatives, at random. :meth:`Network.backward
+# We try it on the :term:`embedded network`, in :term:`float64 <float32>`. With ``engine=layers`` it uses the
+# functions that we have just checked. Two layers get random derivatives. :meth:`Network.backward
 # <nnstyle.network.Network.backward>` must return the same. (It adds with ``layers.add``, which is just
 # ``a + b``.)
 
@@ -464,7 +473,8 @@ def loss_at(picture):
     return sum(np.vdot(dF[name], features[name]) for name in dF)
 
 
-slope = (loss_at(picture + step * direction) - loss_at(picture - step * direction)) / (2 * step)
+difference = loss_at(picture + step * direction) - loss_at(picture - step * direction)
+slope = difference / (2 * step)
 print(f"by the gradient {np.vdot(gradient, direction):.6f}, by differences {slope:.6f}")
 assert abs(slope / np.vdot(gradient, direction) - 1) < 1e-7
 
@@ -488,7 +498,7 @@ assert abs(slope / wrong - 1) > 0.1
 # %%
 # What does it cost?
 # ------------------
-# Here is a photograph of 128 x 192 px, and the way to ``conv4_2`` and back:
+# Here is a photograph of 192 x 128 px, and the way to ``conv4_2`` and back:
 
 photo = tools.photo(192)
 image = preprocess(photo, weights.preprocessing)
@@ -508,7 +518,8 @@ def there_and_back():
 
 forward_time, both_time = tools.seconds(there), tools.seconds(there_and_back)
 print(f"forward {forward_time:.3f} s, forward and back {both_time:.3f} s")
-print(f"one number after the other: {image.size} times forward, {image.size * forward_time / 60:.0f} minutes")
+minutes = image.size * forward_time / 60
+print(f"one number after the other: {image.size} times forward, {minutes:.0f} minutes")
 assert both_time < 100 * forward_time  # a few times; never as much as thousands
 
 # %%
@@ -606,7 +617,7 @@ middle_of_hut[field_of_hut][quarter:-quarter, quarter:-quarter] = True
 
 area = np.mean(hut[middle_of_hut])
 share = influence[hut & middle_of_hut].sum() / influence[middle_of_hut].sum()
-print(f"of the middle, the hut is {area:.0%} of the area and has {share:.0%} of the influence")
+print(f"the hut is {area:.0%} of the middle and has {share:.0%} of its influence")
 if tools.is_embedded(weights):
     assert abs(share - area) < 0.05
 
@@ -629,7 +640,8 @@ reached_by_max = layers.max_pool_backward(np.ones_like(y), cache)
 y, cache = layers.average_pool(x)
 reached_by_average = layers.average_pool_backward(np.ones_like(y), cache)
 for kind, reached in ("max", reached_by_max), ("average", reached_by_average):
-    print(f"{kind}: {np.mean(reached > 0):.0%} of the inputs get some, at most {reached.max()}")
+    share = np.mean(reached > 0)
+    print(f"{kind}: {share:.0%} of the inputs get some, at most {reached.max()}")
 assert np.mean(reached_by_max > 0) == 1 / 4
 assert np.all(reached_by_average == 1 / 4)
 
@@ -735,9 +747,10 @@ for name in ("channels not exchanged", "twice too large"):
 # after a ReLU, many windows hold four zeros.
 
 y, cache = layers.max_pool(x)
-spread = y.repeat(2, axis=0).repeat(2, axis=1)  # each maximum at all four places of its window
+spread = y.repeat(2, axis=0).repeat(2, axis=1)  # the maximum at each place of its window
 winners = spread == x[: spread.shape[0], : spread.shape[1]]
-print(f"{np.mean(y == 0):.0%} of the windows hold zeros only; {winners.sum() / y.size:.2f} winners a window")
+print(f"{np.mean(y == 0):.0%} of the windows hold zeros only")
+print(f"on average a window has {winners.sum() / y.size:.2f} winners")
 
 paid_once = layers.max_pool_backward(np.ones_like(y), cache).sum()
 assert paid_once == y.size
