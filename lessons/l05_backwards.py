@@ -7,9 +7,9 @@ r"""
 A loss is one number, and a picture has hundreds of thousands. How does the loss change if one of them
 changes a little? To try them one after the other, we would have to run the network once for every
 number. Going backwards gives all the answers at the price of a few runs. When a network is trained, this
-question is asked about its weights. Here the weights are frozen, and it is the picture that learns. So for each layer
-we need just one thing: if we know how the loss depends on the layer's output, how does it depend on
-the layer's input?
+question is asked about its weights. Here the weights are frozen, and it is the picture that learns. So
+for each layer we need just one thing: if we know how the loss depends on the layer's output, how does it
+depend on the layer's input?
 
 *Reading time: 60 minutes. Difficulty: 2 of 3. You need: lessons 3 and 4.*
 """
@@ -461,7 +461,8 @@ assert np.array_equal(gradient, network.backward(dF, list(cache)))
 # And is it the right one? We move the whole picture a little along a random direction :math:`d`. The loss
 # whose derivatives at the layers are ``dF`` is the sum of all features times ``dF``. It must change by
 # :math:`\langle g, d \rangle`, the sum of all products of gradient and direction. (ReLU and max pooling are
-# piecewise linear. As long as no ReLU switches, the difference is exact up to rounding.)
+# piecewise linear. As long as no ReLU switches and no winner changes, the difference is
+# exact up to rounding.)
 
 direction = rng.normal(size=picture.shape)
 step = 1e-4
@@ -768,7 +769,7 @@ print(f"derivatives paid too often among positive numbers: {extra} of {y.size}")
 assert extra < y.size / 1000
 
 # %%
-# In a network without that ReLU, the same line would be wrong everywhere.
+# In a network without that ReLU, the same line would be wrong wherever there is a tie.
 #
 # Another network
 # ---------------
