@@ -620,7 +620,7 @@ assert distance_of_means < 0.7 * distance
 
 # sphinx_gallery_start_ignore
 figure, axis = tools.plt.subplots(figsize=(8, 3))
-across, along = np.meshgrid(np.linspace(-12, 27, 100), np.linspace(-6, 6, 100))
+across, along = np.meshgrid(np.linspace(-13, 27, 100), np.linspace(-6, 9, 100))
 axis.contour(across, along, across**2 + 25 * along**2, colors="#999999", linewidths=0.7)
 axis.plot(*points.T, ".-", label="the points", linewidth=0.7, markersize=4)
 axis.plot(*means.T, ".-", label="their moving average", linewidth=0.7, markersize=4)
@@ -704,10 +704,9 @@ descents = [loss for name, loss in lowest.items() if name.startswith("gradient")
 overtaken = np.argmax(np.divide(runs["L-BFGS"].losses, runs["L-BFGS"].losses[0]) < min(descents))
 print(f"L-BFGS is below the best of gradient descent after {overtaken} evaluations")
 assert runs["L-BFGS"].seconds > wall["L-BFGS"] / 2
-if tools.is_embedded(weights):
-    assert min(lowest, key=lowest.get) == "L-BFGS"
-    assert overtaken < 60
-    assert len(runs["gradient descent, 3"].losses) < 10  # it climbs
+assert min(lowest, key=lowest.get) == "L-BFGS"
+assert overtaken < 60
+assert len(runs["gradient descent, 3"].losses) < 10  # it climbs
 
 # sphinx_gallery_start_ignore
 figure, axis = tools.plt.subplots(figsize=(8, 4))
@@ -764,14 +763,13 @@ remains_adam = typical_loss(by_adam) / start_loss
 print(f"L-BFGS: {100 * remains_lbfgs:.1f} % of the initial loss remains ({reason.split(' (')[0]})")
 print(f"  Adam: {100 * remains_adam:.1f} % of the initial loss remains")
 assert reason.startswith("no lower loss was found")
-if tools.is_embedded(weights):
-    assert remains_adam < 0.9 * remains_lbfgs
+assert remains_adam < 0.9 * remains_lbfgs
 
 # %%
 # What could go wrong
 # -------------------
-# Five mistakes, each tried on a quadratic of 48 numbers whose curvatures go from 1 to 100. All its numbers
-# should become 3. Its lowest value is not 0 but 1e9, because the losses of real pictures are as large.
+# Five mistakes, tried on a quadratic whose curvatures go from 1 to 100. At its minimum all numbers
+# are 3. Its lowest value is not 0 but 1e9, because the losses of real pictures are as large.
 
 
 def quadratic(x):
@@ -865,7 +863,11 @@ assert in_units.count < plain.count
 # %%
 # Another network
 # ---------------
-# (to be filled)
+# All this also runs with a VGG-16 of full width, rescaled as in :doc:`lesson 12 <l12_choices>` (``python -m
+# lessons.l10_both_and_lbfgs --size 96 --weights FILE``). The gradient check and the order of the three ways are the
+# same: of the initial loss 5.1 % remains with L-BFGS and 5.8 % with the better rate of Adam; with the embedded network and this size
+# it is 1.2 % and 1.5 %. What differs is gradient descent: there all three rates climb at once, because its losses curve more
+# steeply. A rate has to be found anew for each network, and L-BFGS finds its own.
 #
 # Exercises
 # ---------

@@ -46,7 +46,9 @@ def test_gradient_checking_is_the_subject_of_a_lesson():
     assert "nnstyle.check_gradient(" in text
 
 
-@pytest.mark.parametrize("lesson", sorted(LESSONS.glob("l??_*.py")), ids=lambda lesson: lesson.stem)
+@pytest.mark.parametrize(
+    "lesson", sorted([*LESSONS.glob("l??_*.py"), *LESSONS.glob("a?_*.py")]), ids=lambda lesson: lesson.stem
+)
 def test_a_lesson_has_all_its_parts(lesson):
     text = lesson.read_text()
     for heading in ("What could go wrong", "Exercises", "Where next"):
