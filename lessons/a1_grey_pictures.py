@@ -23,9 +23,9 @@ it shows how one looks for a mistake in a program that runs, reports a falling l
 # - beta was 100, 1000 or 10000, and the run had 100, 500 or 1000 steps. These are the nine pictures.
 # - The optimizer was :term:`Adam`, with a rate of 0.001.
 #
-# This is not known, and assumed here: the noise was uniform from 0 to 255, and total variation
-# was a sum of squared differences, divided by how many numbers the picture has. We use smaller pictures and this
-# book's network. Both make no difference for what follows, as we shall see.
+# This is not known, and assumed here: the noise was uniform from 0 to 255, and total variation was a sum of
+# squared differences, divided by how many numbers the picture has. We use smaller pictures and this book's
+# network. Both make no difference for what follows, as we shall see.
 
 import numpy as np
 
@@ -54,14 +54,16 @@ noise = np.random.default_rng(0).uniform(0, 255, photo.shape) - scaling.mean
 # %%
 # The old loss in the words of this book
 # --------------------------------------
-# To use what we have, we write the old loss as equation (7), plus total variation. Each mean of squares is a loss of the
-# paper with another factor.
+# To use what we have, we write the old loss as equation (7), plus total variation. Each mean of squares is
+# a loss of the paper with another factor.
 #
-# - *Content.* Equation (1) is half the sum of squares. The mean is the sum divided by how many numbers :math:`n` the feature
-#   map has. So :math:`5 \cdot \text{mean} = \alpha L_{content}` with :math:`\alpha = 10 / n`.
-# - *Style.* Equation (4) is :math:`E_l = \frac{1}{4 N^2 M^2} \sum (G - A)^2`. The mean of :math:`(G/M - A/M)^2`
-#   over :math:`N^2` entries is 4 times that. Their sum over five layers is :math:`4 \cdot 5 \cdot L_{style}`, as each
-#   :math:`w_l` is 1/5. So the factor of :math:`L_{style}` is :math:`500\, \beta_{old} \cdot 20`.
+# - *Content.* Equation (1) is half the sum of squares. The mean is the sum divided by how many numbers
+#   :math:`n` the feature map has. So :math:`5 \cdot \text{mean} = \alpha L_{content}` with
+#   :math:`\alpha = 10 / n`.
+# - *Style.* Equation (4) is :math:`E_l = \frac{1}{4 N^2 M^2} \sum (G - A)^2`. The mean of
+#   :math:`(G/M - A/M)^2` over :math:`N^2` entries is 4 times that. Their sum over five layers is
+#   :math:`4 \cdot 5 \cdot L_{style}`, as each :math:`w_l` is 1/5. So the factor of :math:`L_{style}` is
+#   :math:`500\, \beta_{old} \cdot 20`.
 
 
 def old_settings(old_beta):
@@ -111,8 +113,8 @@ for old_beta, objective in old_objectives.items():
 # %%
 # First suspect: the weights
 # --------------------------
-# Was there too little style? Lesson 11 found that a good ratio here is about 1000 of beta for each pixel, with
-# alpha = 1. In this unit even the smallest of the old weights is large:
+# Was there too little style? Lesson 11 found that a good ratio here is about 1000 of beta for each pixel,
+# with alpha = 1. In this unit even the smallest of the old weights is large:
 
 pixels = noise.size / 3
 for old_beta in OLD_BETAS:
@@ -122,20 +124,21 @@ for old_beta in OLD_BETAS:
     assert per_pixel > 100 * 1000
 
 # %%
-# So the style weights were far too large, not too small. That is a mistake: there would be next to nothing of the photograph. But
-# it is not *this* mistake: the pictures would be full of the painting's colours, and not grey. The first suspect has an
-# alibi.
+# So the style weights were far too large, not too small. That is a mistake: there would be next to nothing
+# of the photograph. But it is not *this* mistake: the pictures would be full of the painting's colours, and
+# not grey. The first suspect has an alibi.
 #
 # Second suspect: the rate
 # ------------------------
-# Remember Adam (:doc:`lesson 10 <l10_both_and_lbfgs>`). It divides a mean of the gradients by the root of a mean of their squares. For a
-# constant gradient the quotient is a sign, 1 or -1, whatever the loss and its weights. Then a step is as long as
-# the rate. The rate was 0.001, in levels of 0 to 255. After 1000 steps a pixel has moved by about
+# Remember Adam (:doc:`lesson 10 <l10_both_and_lbfgs>`). It divides a mean of the gradients by the root of a
+# mean of their squares. For a constant gradient the quotient is a sign, 1 or -1, whatever the loss and its
+# weights. Then a step is as long as the rate. The rate was 0.001, in levels of 0 to 255. After 1000 steps a
+# pixel has moved by about
 #
 # .. math:: 1000 \cdot 0.001 = 1 \text{ level of } 255
 #
-# That would explain it, for any network, any size, and any weights: nothing was painted at all. But the gradient is
-# not constant. Let us run it.
+# That would explain it, for any network, any size, and any weights: nothing was painted at all. But the
+# gradient is not constant. Let us run it.
 
 
 def old_adam(objective, image, steps, hold=1):
@@ -153,8 +156,8 @@ def old_adam(objective, image, steps, hold=1):
 
 
 # %%
-# With steps as short as these the gradient hardly changes from one to the next. So we compute it for every tenth step only.
-# Does that change the result? For the first 100 steps we do it both ways.
+# With steps as short as these the gradient hardly changes from one to the next. So we compute it for every
+# tenth step only. Does that change the result? For the first 100 steps we do it both ways.
 
 runs = {old_beta: old_adam(old_objectives[old_beta], noise, 1000, hold=10) for old_beta in OLD_BETAS}
 exact = old_adam(old_objectives[1000], noise, 100)[-1]
@@ -163,7 +166,8 @@ print(f"largest difference after 100 steps: {difference:.3f} levels")
 assert difference < 0.05
 
 # %%
-# Now look how far the numbers have moved: typically 0.1, 0.5 and 1 level, for all three weights, and none of them has moved by 2.
+# Now look how far the numbers have moved: typically 0.1, 0.5 and 1 level, for all three weights, and none
+# of them has moved by 2.
 
 for old_beta, points in runs.items():
     for steps in OLD_STEPS:
@@ -175,9 +179,9 @@ for old_beta, points in runs.items():
         assert moved.max() < 2
 
 # %%
-# The culprit is found. All nine pictures are the noise that they started from. And why grey? From
-# afar one sees means over several pixels, and in uniform noise these are all about 127, the middle of the scale. Compare means over 8 x 8
-# pixels in the last of the nine with those in the photograph:
+# The culprit is found. All nine pictures are the noise that they started from. And why grey? From afar one
+# sees means over several pixels, and in uniform noise these are all about 127, the middle of the scale.
+# Compare means over 8 x 8 pixels in the last of the nine with those in the photograph:
 
 
 def block_means(image, edge=8):
@@ -200,12 +204,13 @@ tools.save(tools.grid(pictures, titles, columns=3), "a1_nine_old")
 # sphinx_gallery_end_ignore
 
 # %%
-# These are the nine pictures as the old program would have made them. Step back from the screen, and they are grey.
+# These are the nine pictures as the old program would have made them. Step back from the screen, and they
+# are grey.
 #
 # Changing one thing at a time
 # ----------------------------
-# A suspicion is proved when the fault goes away with its cause. So we change the rate alone, from 0.001 to 5 levels,
-# and leave all else as it was: loss, weights, noise. 200 steps are enough.
+# A suspicion is proved when the fault goes away with its cause. So we change the rate alone, from 0.001 to
+# 5 levels, and leave all else as it was: loss, weights, noise. 200 steps are enough.
 
 rate_mended, _ = adam.minimize(old_objectives[100], noise, 200, learning_rate=5.0)
 moved = np.abs(rate_mended - noise)
@@ -213,9 +218,9 @@ print(f"with a rate of 5: typically {np.median(moved):.0f} levels, at most {move
 assert np.median(moved) > 20
 
 # %%
-# Now there are colours, and no photograph: this is what the weights do, once they get the chance. (The first suspect was not
-# innocent after all, only of another crime.) So we mend these, too: alpha = 1, beta = 10 per pixel, which is a good weight for a start
-# from noise, and no total variation.
+# Now there are colours, and no photograph: this is what the weights do, once they get the chance. (The
+# first suspect was not innocent after all, only of another crime.) So we mend these, too: alpha = 1, beta =
+# 10 per pixel, which is a good weight for a start from noise, and no total variation.
 
 new_settings = Settings(beta=10 * pixels, layer_weights=EQUAL)
 both_mended, _ = adam.minimize(objective_for(network, new_settings), noise, 200, learning_rate=5.0)
@@ -242,8 +247,9 @@ tools.save(tools.grid(pictures, titles, width=11), "a1_mended")
 # %%
 # The table as it was meant
 # -------------------------
-# Here is a table of nine that deserves its place: **our** weights, 1, 10 and 100 of beta per pixel, and 20, 60 and 200 iterations of L-BFGS.
-# The noise is fainter, a tenth of the full range, so that less of it has to be cleared away.
+# Here is a table of nine that deserves its place: **our** weights, 1, 10 and 100 of beta per pixel, and 20,
+# 60 and 200 iterations of L-BFGS. The noise is fainter, a tenth of the full range, so that less of it has
+# to be cleared away.
 
 NEW_BETAS, NEW_STEPS = (1, 10, 100), (20, 60, 200)
 faint_noise = np.random.default_rng(0).uniform(115, 140.5, photo.shape) - scaling.mean
@@ -283,7 +289,8 @@ assert (np.diff(distances) > 0).all()
 # -------------------
 # Why did nobody notice? Three things hid the mistake, and they hide others as well.
 #
-# *A falling loss.* The loss fell, and a falling loss looks like progress. Look at how far the picture has moved, too.
+# *A falling loss.* The loss fell, and a falling loss looks like progress. Look at how far the picture has
+# moved, too.
 
 objective = old_objectives[1000]
 remains = objective(runs[1000][-1])[0] / objective(noise)[0]
@@ -293,12 +300,13 @@ print(
 assert 0.5 < remains < 1
 
 # %%
-# *A rate without its unit.* 0.001 is Adam's usual rate, for the weights of a network, which are numbers of about 0.1. In the same
-# library pixels are numbers up to 255. A rate belongs to the unit of what it changes. That is why the package states its rate in levels.
+# *A rate without its unit.* 0.001 is Adam's usual rate, for the weights of a network, which are numbers of
+# about 0.1. In the same library pixels are numbers up to 255. A rate belongs to the unit of what it
+# changes. That is why the package states its rate in levels.
 #
-# *A stretch on saving.* The old program did not cut off what lies below 0 or above 255. It mapped the smallest
-# number of the picture to 0 and the largest to 255. That looks harmless, and is a mistake of its own: one
-# outlier rescales every pixel. We take a good picture and add a single extreme value.
+# *A stretch on saving.* The old program did not cut off what lies below 0 or above 255. It mapped the
+# smallest number of the picture to 0 and the largest to 255. That looks harmless, and is a mistake of its
+# own: one outlier rescales every pixel. We take a good picture and add a single extreme value.
 
 
 def stretched(image):
@@ -316,8 +324,8 @@ assert np.abs(cut_off - np.clip(good, 0, 255))[1:].max() == 0  # only the outlie
 assert dulled.std() < 0.5 * cut_off.std()
 
 # %%
-# And the stretch can do the opposite. Here is grey that Adam has moved by about 1 level, invisible when cut off. Stretched, it is
-# a garish pattern, and looks as if something had been painted.
+# And the stretch can do the opposite. Here is grey that Adam has moved by about 1 level, invisible when cut
+# off. Stretched, it is a garish pattern, and looks as if something had been painted.
 
 moved_grey = 128 + last_of_nine - noise
 print(
@@ -342,11 +350,13 @@ tools.save(tools.grid(pictures, titles, columns=2), "a1_stretch")
 # ---------
 # .. exercise::
 #
-#    (easy) How many steps at a rate of 0.001 would it take, at least, to get from the noise to the photograph?
+#    (easy) How many steps at a rate of 0.001 would it take, at least, to get from the noise to the
+#    photograph?
 #
 # .. solution::
 #
-# Each number has to cover the distance between its two values, at about 0.001 a step. The typical number needs tens of thousands of steps.
+# Each number has to cover the distance between its two values, at about 0.001 a step. The typical number
+# needs tens of thousands of steps.
 
 to_go = np.abs(noise - photo)
 print(f"typically {np.median(to_go) / OLD_RATE:.0f} steps, at most {to_go.max() / OLD_RATE:.0f}")
@@ -355,12 +365,14 @@ assert np.median(to_go) / OLD_RATE > 50_000
 # %%
 # .. exercise::
 #
-#    (medium) A picture's numbers lie between 0 and 255, but for one, which is :math:`m > 255`. By which factor does the stretch
-#    reduce the contrast of all others? And if there is another one at :math:`-k`? Check it for 1000 and -500.
+#    (medium) A picture's numbers lie between 0 and 255, but for one, which is :math:`m > 255`. By which
+#    factor does the stretch reduce the contrast of all others? And if there is another one at :math:`-k`?
+#    Check it for 1000 and -500.
 #
 # .. solution::
 #
-# The stretch divides the range, :math:`m`, or :math:`m + k`, by 255. Differences between pixels are divided by the same: :math:`255 / (m + k)` of the contrast remains.
+# The stretch divides the range, :math:`m`, or :math:`m + k`, by 255. Differences between pixels are divided
+# by the same: :math:`255 / (m + k)` of the contrast remains.
 
 pixels_of_picture = np.random.default_rng(1).uniform(0, 255, 1000)
 pixels_of_picture[:2] = 0, 255
@@ -372,16 +384,20 @@ assert np.isclose(factor, 255 / 1500)
 # %%
 # .. exercise::
 #
-#    (hard) Some numbers moved by more than 1000 times the rate. How long can a single step of Adam be, after many steps, relative to the rate?
+#    (hard) Some numbers moved by more than 1000 times the rate. How long can a single step of Adam be,
+#    after many steps, relative to the rate?
 #
 # .. solution::
 #
-# With :math:`g_k` the gradient :math:`k` steps ago, :math:`m = \sum 0.1 \cdot 0.9^k g_k` and :math:`v = \sum 0.001 \cdot 0.999^k g_k^2`. Write the first sum
-# as one of products, :math:`\frac{0.1 \cdot 0.9^k}{\sqrt{0.001 \cdot 0.999^k}} \cdot \sqrt{0.001 \cdot 0.999^k}\, g_k`. By the inequality of Cauchy and Schwarz
+# With :math:`g_k` the gradient :math:`k` steps ago, :math:`m = \sum 0.1 \cdot 0.9^k g_k` and
+# :math:`v = \sum 0.001 \cdot 0.999^k g_k^2`. Write the first sum as one of products,
+# :math:`\frac{0.1 \cdot 0.9^k}{\sqrt{0.001 \cdot 0.999^k}} \cdot \sqrt{0.001 \cdot 0.999^k}\, g_k`. By the
+# inequality of Cauchy and Schwarz
 #
 # .. math:: m^2 \le 10 \sum_k \left( \frac{0.81}{0.999} \right)^k v = \frac{10}{1 - 0.81/0.999}\, v
 #
-# So :math:`|m| / \sqrt v \le 7.27`. The bound is reached if both factors are proportional: gradients that grow by 0.999 / 0.9 in each step.
+# So :math:`|m| / \sqrt v \le 7.27`. The bound is reached if both factors are proportional: gradients that
+# grow by 0.999 / 0.9 in each step.
 
 growing = iter((0.9 / 0.999) ** np.arange(9999.0, -1, -1))
 points = old_adam(lambda image: (0.0, next(growing)), 0.0, 10000)
@@ -394,5 +410,5 @@ assert np.isclose(bound, 7.27, rtol=1e-3)
 # %%
 # Where next
 # ----------
-# Back to :doc:`l12_choices`, if you came from lesson 11. In the package: ``nnstyle/optimizers/adam.py`` and, for the way from numbers
-# to a picture, ``deprocess`` in ``nnstyle/pictures/preprocessing.py``.
+# Back to :doc:`l12_choices`, if you came from lesson 11. In the package: ``nnstyle/optimizers/adam.py``
+# and, for the way from numbers to a picture, ``deprocess`` in ``nnstyle/pictures/preprocessing.py``.

@@ -18,12 +18,12 @@ does to a vector. On a first reading, skip the section on Adam.*
 # ------------
 # .. math:: L_{total} = \alpha L_{content} + \beta L_{style} \qquad (7)
 #
-# The two weights say what a picture is worth. With a large :term:`alpha` a departure from the
-# photograph is expensive; with a large :term:`beta` a departure from the painting's textures is. Only
-# their ratio matters: if both are doubled, the same picture has the lowest loss. The paper takes
-# :math:`\alpha/\beta = 10^{-3}` or :math:`10^{-4}` for its Figure 2. These ratios belong to its
-# network and to the size of its pictures. The package sets :math:`\alpha = 1` and gives beta as
-# :term:`beta per pixel`: here 1000 times the number of pixels. Lesson 11 derives why.
+# The two weights say what a picture is worth. With a large :term:`alpha` a departure from the photograph is
+# expensive; with a large :term:`beta` a departure from the painting's textures is. Only their ratio
+# matters: if both are doubled, the same picture has the lowest loss. The paper takes
+# :math:`\alpha/\beta = 10^{-3}` or :math:`10^{-4}` for its Figure 2. These ratios belong to its network and
+# to the size of its pictures. The package sets :math:`\alpha = 1` and gives beta as :term:`beta per pixel`:
+# here 1000 times the number of pixels. Lesson 11 derives why.
 #
 # Here are the weights for a small picture. ``decided`` fills in what depends on the picture's size.
 # (``border=0`` paints the picture and nothing around it, as in the paper.)
@@ -63,10 +63,10 @@ print(f"{width} x {height} pixels: alpha = {settings.alpha:g}, beta = {settings.
 assert settings.beta == 1000 * height * width
 
 # %%
-# In the package, (7) is a list of *terms*. ``paper_terms`` makes six: one for :math:`L_{content}` and
-# one for each of the five layers in :math:`L_{style}`. ``set_targets`` shows them the photograph
-# and the painting. :class:`Objective <nnstyle.objective.Objective>` adds them up: it is a function that
-# takes a picture and returns the loss and its gradient.
+# In the package, (7) is a list of *terms*. ``paper_terms`` makes six: one for :math:`L_{content}` and one
+# for each of the five layers in :math:`L_{style}`. ``set_targets`` shows them the photograph and the
+# painting. :class:`Objective <nnstyle.objective.Objective>` adds them up: it is a function that takes a
+# picture and returns the loss and its gradient.
 
 
 def equation_7(network, content, style):
@@ -86,15 +86,14 @@ assert np.isclose(total, objective.losses["content"] + settings.beta * objective
 # %%
 # Six losses, one backward pass
 # -----------------------------
-# Six losses have six gradients, and six backward passes would find them. One is enough, because a
-# backward pass is linear. It multiplies the :term:`cotangent` by the transposed :term:`Jacobian`
-# of each layer, and
+# Six losses have six gradients, and six backward passes would find them. One is enough, because a backward
+# pass is linear. It multiplies the :term:`cotangent` by the transposed :term:`Jacobian` of each layer, and
 #
 # .. math:: J^T (d_1 + d_2) = J^T d_1 + J^T d_2
 #
-# So :class:`Objective <nnstyle.objective.Objective>` starts at the deepest layer. Each time it comes
-# up to a layer with a term, it adds that term's :math:`\partial L / \partial F` to what arrived from
-# above, and carries the sum on. Let us take the long way and compare. First the content term:
+# So :class:`Objective <nnstyle.objective.Objective>` starts at the deepest layer. Each time it comes up to
+# a layer with a term, it adds that term's :math:`\partial L / \partial F` to what arrived from above, and
+# carries the sum on. Let us take the long way and compare. First the content term:
 
 features, cache = network.forward(noisy_photo, ["conv4_2", *settings.style_layers])
 
@@ -131,8 +130,8 @@ assert np.isclose(settings.alpha * content_loss + settings.beta * style_loss, to
 # Is it the gradient?
 # -------------------
 # Both ways could share a mistake, so we also need :term:`finite differences <finite difference>`
-# (:doc:`lesson 6 <l06_gradient_checking>`). Take a small random step :math:`h`. The loss should rise
-# by :math:`\langle g, h \rangle`, and centred differences measure the rise. Three random steps will do.
+# (:doc:`lesson 6 <l06_gradient_checking>`). Take a small random step :math:`h`. The loss should rise by
+# :math:`\langle g, h \rangle`, and centred differences measure the rise. Three random steps will do.
 
 steps = [1e-6 * rng.normal(size=noisy_photo.shape) for _ in range(3)]
 rises = np.array([(objective(noisy_photo + h)[0] - objective(noisy_photo - h)[0]) / 2 for h in steps])
@@ -160,8 +159,8 @@ for name, twin in {"without conv5_1": no_conv5_1, "without beta": no_beta}.items
 # %%
 # A valley to practise in
 # -----------------------
-# A picture has thousands of dimensions, and nobody can draw them. So we learn to walk in two. This
-# valley is gentle along its floor and 25 times as steep across it:
+# A picture has thousands of dimensions, and nobody can draw them. So we learn to walk in two. This valley
+# is gentle along its floor and 25 times as steep across it:
 #
 # .. math:: L(x) = \tfrac12 \left( x_1^2 + 25\, x_2^2 \right) = \tfrac12\, x^T B x, \qquad
 #    B = \begin{pmatrix} 1 & 0 \\ 0 & 25 \end{pmatrix}, \qquad g = B x
@@ -187,11 +186,11 @@ def descend(objective, start, steps, rate):
 
 
 # %%
-# *Gradient descent* is the paper's own way: "we perform gradient descent on a white noise image". It
-# has one number to choose, the rate :math:`\eta`. In this valley a step multiplies :math:`x_1` by
-# :math:`1 - \eta` and :math:`x_2` by :math:`1 - 25\eta`. The second factor must stay between -1 and 1,
-# so :math:`\eta` may not exceed 2/25 = 0.08. The steep direction limits the rate, and then the walk
-# along the gentle one is slow. A rate only a little above the limit climbs out of the valley.
+# *Gradient descent* is the paper's own way: "we perform gradient descent on a white noise image". It has
+# one number to choose, the rate :math:`\eta`. In this valley a step multiplies :math:`x_1` by
+# :math:`1 - \eta` and :math:`x_2` by :math:`1 - 25\eta`. The second factor must stay between -1 and 1, so
+# :math:`\eta` may not exceed 2/25 = 0.08. The steep direction limits the rate, and then the walk along the
+# gentle one is slow. A rate only a little above the limit climbs out of the valley.
 
 for rate in (0.02, 0.07, 0.082):
     end = descend(valley, START, 40, rate)[-1]
@@ -202,22 +201,21 @@ assert abs(1 - 25 * 0.07) < 1 < abs(1 - 25 * 0.082)
 # %%
 # How far to go: the line search
 # ------------------------------
-# Suppose a direction :math:`p` has been chosen. Only one question is left: how far? Look at the loss
-# along the line, :math:`\varphi(t) = L(x + t p)`, a function of one number. Its slope is
+# Suppose a direction :math:`p` has been chosen. Only one question is left: how far? Look at the loss along
+# the line, :math:`\varphi(t) = L(x + t p)`, a function of one number. Its slope is
 # :math:`\varphi'(t) = g(x + t p) \cdot p`, and at the start it is negative, because :math:`p` leads down.
 #
 # A step may be too long: it shoots over the minimum, and the loss is higher than before. A step may be too
-# short: it gains hardly anything. A :term:`line search` tries steps until one is neither. The usual
-# tests are the two *Wolfe conditions*
-# (:ref:`Nocedal and Wright (2006) <nocedal2006>`, chapter 3):
+# short: it gains hardly anything. A :term:`line search` tries steps until one is neither. The usual tests
+# are the two *Wolfe conditions* (:ref:`Nocedal and Wright (2006) <nocedal2006>`, chapter 3):
 #
 # .. math:: \varphi(t) \le \varphi(0) + 10^{-4}\, t\, \varphi'(0) \qquad\qquad
 #    \varphi'(t) \ge 0.9\, \varphi'(0)
 #
 # The first says: *not too long*. The loss must fall by at least a ten-thousandth of what the slope
-# promised. The second says: *not too short*. The slope must have become flatter by at least a tenth.
-# If a step is too long, try a shorter one; if it is too short, a longer one; and once there is one of
-# either kind, try the middle between them.
+# promised. The second says: *not too short*. The slope must have become flatter by at least a tenth. If a
+# step is too long, try a shorter one; if it is too short, a longer one; and once there is one of either
+# kind, try the middle between them.
 
 
 def line_search(objective, x, p, trials=20):
@@ -264,9 +262,9 @@ tools.save(figure, "l10_line")
 # sphinx_gallery_end_ignore
 
 # %%
-# The figure shows the height along this line. All steps in the shaded part pass both tests. It is wide:
-# a line search does not look for the lowest point of the line, which would cost many
-# evaluations, but for one that is good enough.
+# The figure shows the height along this line. All steps in the shaded part pass both tests. It is wide: a
+# line search does not look for the lowest point of the line, which would cost many evaluations, but for one
+# that is good enough.
 #
 # In the wrong direction there is nothing to find. Along :math:`+g` the loss only rises, so every step is
 # too long, and the search gives up. Keep this in mind: it is how a wrong gradient shows itself.
@@ -279,13 +277,13 @@ print(f"uphill: {len(tried)} trials, all of them too long")
 # How L-BFGS walks
 # ----------------
 # **The ideal step.** Near :math:`x` a smooth function is almost a quadratic, with second derivatives
-# :math:`B`. A step :math:`p` changes the gradient from :math:`g` to :math:`g + B p`. At the lowest
-# point the gradient is 0, so the ideal step is
+# :math:`B`. A step :math:`p` changes the gradient from :math:`g` to :math:`g + B p`. At the lowest point
+# the gradient is 0, so the ideal step is
 #
 # .. math:: p = -B^{-1} g
 #
-# This is Newton's method. In our valley it takes one step. For a picture it is out of reach: :math:`B`
-# has a row and a column for each number in the picture.
+# This is Newton's method. In our valley it takes one step. For a picture it is out of reach: :math:`B` has
+# a row and a column for each number in the picture.
 
 newton = -np.linalg.inv(B) @ valley(START)[1]
 assert np.allclose(START + newton, 0)
@@ -293,11 +291,10 @@ n = 512 * 341 * 3
 print(f"B for a picture of 512 x 341: {n} x {n} numbers, {n**2 * 4 / 1e12:.1f} TB in float32")
 
 # %%
-# **What a step teaches.** We walk anyway, and see the gradient before and after each step. If :math:`s` is a
-# step and :math:`y` the change of the gradient along it, then :math:`y = B s`. That is some
-# knowledge of :math:`B`, for free. *BFGS* (named after Broyden, Fletcher, Goldfarb and Shanno) keeps
-# a matrix :math:`H`, its estimate of :math:`B^{-1}`, and corrects it after each step so that it agrees with what
-# was seen:
+# **What a step teaches.** We walk anyway, and see the gradient before and after each step. If :math:`s` is
+# a step and :math:`y` the change of the gradient along it, then :math:`y = B s`. That is some knowledge of
+# :math:`B`, for free. *BFGS* (named after Broyden, Fletcher, Goldfarb and Shanno) keeps a matrix :math:`H`,
+# its estimate of :math:`B^{-1}`, and corrects it after each step so that it agrees with what was seen:
 #
 # .. math:: H y = s
 #
@@ -305,8 +302,8 @@ print(f"B for a picture of 512 x 341: {n} x {n} numbers, {n**2 * 4 / 1e12:.1f} T
 #
 # .. math:: H_{new} = V^T H V + \rho\, s s^T, \qquad V = 1 - \rho\, y s^T, \qquad \rho = \frac{1}{s^T y}
 #
-# (1 is the identity matrix. :math:`y s^T` is a matrix too: its entry :math:`i, j` is :math:`y_i s_j`.)
-# Why does :math:`H_{new}\, y = s` hold? Apply the parts to :math:`y`:
+# (1 is the identity matrix. :math:`y s^T` is a matrix too: its entry :math:`i, j` is :math:`y_i s_j`.) Why
+# does :math:`H_{new}\, y = s` hold? Apply the parts to :math:`y`:
 #
 # - The factor :math:`V` takes :math:`y` to 0: :math:`V y = y - \rho\, y\, (s^T y) = y - y = 0`.
 # - What is added takes :math:`y` to :math:`s`: :math:`\rho\, s\, (s^T y) = s`.
@@ -325,8 +322,8 @@ def bfgs_update(H, s, y):
 
 
 # %%
-# **A step with numbers.** The first step follows the negative gradient to the lowest point of its
-# line. There :math:`t = g^T g / g^T B g` = 1250 / 16250 = 1/13, so that
+# **A step with numbers.** The first step follows the negative gradient to the lowest point of its line.
+# There :math:`t = g^T g / g^T B g` = 1250 / 16250 = 1/13, so that
 #
 # .. math:: s = \left(-\tfrac{25}{13}, -\tfrac{25}{13}\right), \qquad
 #    y = B s = \left(-\tfrac{25}{13}, -\tfrac{625}{13}\right), \qquad
@@ -346,9 +343,9 @@ assert np.allclose(H @ y, s)
 
 # %%
 # This :math:`H` is still far from :math:`B^{-1}`, which has 1 and 0.04 on its diagonal. Yet it is good
-# enough where it is needed: from the point reached, :math:`-H g` points straight at the minimum, and
-# the second step ends there. Gradient descent, given the lowest point of each line, needs many more: it
-# crosses the floor again and again, and each step takes it only 1/13 of the way to the minimum.
+# enough where it is needed: from the point reached, :math:`-H g` points straight at the minimum, and the
+# second step ends there. Gradient descent, given the lowest point of each line, needs many more: it crosses
+# the floor again and again, and each step takes it only 1/13 of the way to the minimum.
 
 x_1 = START + s
 p = -H @ (B @ x_1)
@@ -382,8 +379,8 @@ tools.save(figure, "l10_valley")
 # (:ref:`Liu and Nocedal (1989) <liu1989>`): keep the last few pairs :math:`(s, y)`, ten in the package, and
 # never the matrix. All that is wanted is one product, :math:`H g`.
 #
-# Let :math:`H` be the result of several updates. The last one used the pair :math:`(s, y)`, and before it the matrix was
-# :math:`H_{old}`. Then
+# Let :math:`H` be the result of several updates. The last one used the pair :math:`(s, y)`, and before it
+# the matrix was :math:`H_{old}`. Then
 #
 # .. math:: H g = V^T H_{old} \left(V g\right) + \rho\, s\, (s^T g)
 #
@@ -391,8 +388,8 @@ tools.save(figure, "l10_valley")
 #
 # 1. :math:`a = \rho\, s^T g` and :math:`q = V g = g - a\, y`.
 # 2. :math:`r = H_{old}\, q`. This is the same problem, with one pair fewer.
-# 3. :math:`b = \rho\, y^T r`. Then :math:`V^T r = r - b\, s`, and the last summand is :math:`a\, s`. Together:
-#    :math:`H g = r + (a - b)\, s`.
+# 3. :math:`b = \rho\, y^T r`. Then :math:`V^T r = r - b\, s`, and the last summand is :math:`a\, s`.
+#    Together: :math:`H g = r + (a - b)\, s`.
 #
 # The number :math:`a` of line 1 is needed again in line 3: that is the whole trick. When no pairs are left,
 # :math:`H` is the number :math:`\gamma`. As a program this is a function that calls itself:
@@ -412,10 +409,10 @@ def times_H(g, pairs, gamma):
 assert np.allclose(times_H(g_0, [(s, y)], gamma), H @ g_0)
 
 # %%
-# Now unroll it. Going in, the calls run from the latest pair to the earliest, and each keeps its
-# :math:`a`. Coming back, they run from the earliest to the latest. These are the two loops of the
-# *two-loop recursion* (:ref:`Nocedal and Wright (2006) <nocedal2006>`, algorithm 7.4). With ten pairs they cost 40 products and sums
-# for each number of the picture, far less than an evaluation of (7).
+# Now unroll it. Going in, the calls run from the latest pair to the earliest, and each keeps its :math:`a`.
+# Coming back, they run from the earliest to the latest. These are the two loops of the *two-loop recursion*
+# (:ref:`Nocedal and Wright (2006) <nocedal2006>`, algorithm 7.4). With ten pairs they cost 40 products and
+# sums for each number of the picture, far less than an evaluation of (7).
 
 
 def direction(g, pairs):
@@ -472,8 +469,9 @@ assert tools.relative_error(-direction(g, pairs), expected) < 1e-10
 assert tools.relative_error(-lbfgs.direction(g, package_steps), expected) < 1e-10
 
 # %%
-# So :math:`H` has the three properties derived above: it is symmetric, it is positive, and it agrees with the
-# latest step. A wrong twin that runs through the second loop in the order of the first has none of this.
+# So :math:`H` has the three properties derived above: it is symmetric, it is positive, and it agrees with
+# the latest step. A wrong twin that runs through the second loop in the order of the first has none of
+# this.
 
 
 def wrong_order(g, pairs, gamma):
@@ -496,9 +494,9 @@ print(f"in the wrong order: relative error {seen:.1g}")
 assert seen > 0.1
 
 # %%
-# And if we go exactly to the lowest point of each line? In 2 dimensions the walk ended with the second step; in 8
-# it ends with the eighth. On a quadratic this is a theorem: each step removes one
-# dimension for good. A picture's loss is no quadratic and a line search is not exact, so there the end is less abrupt.
+# And if we go exactly to the lowest point of each line? In 2 dimensions the walk ended with the second
+# step; in 8 it ends with the eighth. On a quadratic this is a theorem: each step removes one dimension for
+# good. A picture's loss is no quadratic and a line search is not exact, so there the end is less abrupt.
 
 path, exact_pairs = walk(B_8, rng.normal(size=8), steps=8, memory=10)
 lengths = np.linalg.norm(path @ B_8, axis=1)  # of the gradients
@@ -507,8 +505,8 @@ assert lengths[7] > 1e-4 * lengths[0]
 assert lengths[8] < 1e-10 * lengths[0]
 
 # %%
-# There is a trap in this. After exact steps, :math:`s^T y = 0` for any two different pairs, and then the order of the
-# updates makes no difference. A test with such pairs would let the wrong twin pass.
+# There is a trap in this. After exact steps, :math:`s^T y = 0` for any two different pairs, and then the
+# order of the updates makes no difference. A test with such pairs would let the wrong twin pass.
 
 (s_3, _), (_, y_5) = exact_pairs[3], exact_pairs[5]
 assert abs(s_3 @ y_5) < 1e-10
@@ -522,8 +520,8 @@ assert unseen < 1e-6
 # How Adam walks
 # --------------
 # :term:`Adam` (:ref:`Kingma and Ba (2015) <kingma2015>`) has no line search and no pairs. It changes the
-# gradient in three ways before it steps. (Its :math:`\eta` is a rate; its two decays 0.9 and 0.999 are called
-# :math:`\beta_1` and :math:`\beta_2` by its authors, and have nothing to do with our beta.)
+# gradient in three ways before it steps. (Its :math:`\eta` is a rate; its two decays 0.9 and 0.999 are
+# called :math:`\beta_1` and :math:`\beta_2` by its authors, and have nothing to do with our beta.)
 #
 # - *Momentum.* Instead of the gradient it uses :math:`m`, a mean of the latest gradients. Across a valley
 #   gradients alternate, and in the mean they cancel. Along the valley they agree, and add up.
@@ -552,9 +550,9 @@ def adam_by_the_paper(gradients, rate, corrected=True):
 
 
 # %%
-# The first step shows two of the three: it is exactly as long as the rate, whatever the
-# gradient, because :math:`g / \sqrt{g^2}` is a sign. The wrong twin forgets the correction. Its
-# first step is :math:`0.1 / \sqrt{0.001}` = 3.2 times too long.
+# The first step shows two of the three: it is exactly as long as the rate, whatever the gradient, because
+# :math:`g / \sqrt{g^2}` is a sign. The wrong twin forgets the correction. Its first step is
+# :math:`0.1 / \sqrt{0.001}` = 3.2 times too long.
 
 gradients = rng.normal(1, 2, (40, 5))
 points = adam_by_the_paper(gradients, rate=2)
@@ -577,9 +575,9 @@ assert np.abs(np.diff(alternating[20:])).max() < 0.1 * 2
 assert np.allclose(np.diff(constant), -2)
 
 # %%
-# :func:`adam.minimize <nnstyle.optimizers.adam.minimize>` does the same. It calls back after each iteration with
-# the picture that it would return and, in ``history``, the point :math:`x` where it stands. To compare, we
-# give it an objective that hands out our list of gradients.
+# :func:`adam.minimize <nnstyle.optimizers.adam.minimize>` does the same. It calls back after each iteration
+# with the picture that it would return and, in ``history``, the point :math:`x` where it stands. To
+# compare, we give it an objective that hands out our list of gradients.
 
 
 def points_of_adam(objective, start, steps, rate):
@@ -600,10 +598,10 @@ assert tools.relative_error(package_points, points[:39]) < 1e-12
 assert tools.relative_error(package_points, uncorrected[:39]) > 0.1
 
 # %%
-# **A mean of the points.** Why does it return another picture than the point where it stands? Steps
-# that are about as long as :math:`\eta` do not become shorter at the bottom of a valley. If the gradient is
-# noisy, the points jump about the minimum for ever. In their moving average the jumps cancel, so
-# that is what ``adam.minimize`` returns.
+# **A mean of the points.** Why does it return another picture than the point where it stands? Steps that
+# are about as long as :math:`\eta` do not become shorter at the bottom of a valley. If the gradient is
+# noisy, the points jump about the minimum for ever. In their moving average the jumps cancel, so that is
+# what ``adam.minimize`` returns.
 
 
 def noisy_valley(x):
@@ -635,9 +633,9 @@ tools.save(figure, "l10_adam")
 #
 # Three ways down equation (7)
 # ----------------------------
-# Now all three paint. Whatever happens between evaluations of (7), the evaluations take almost
-# all the time. So each way gets the same number of them, 80. L-BFGS may need several for one
-# iteration; they all count. This class counts, and keeps the best picture.
+# Now all three paint. Whatever happens between evaluations of (7), the evaluations take almost all the
+# time. So each way gets the same number of them, 80. L-BFGS may need several for one iteration; they all
+# count. This class counts, and keeps the best picture.
 
 EVALUATIONS = 80
 
@@ -672,9 +670,8 @@ def gradient_descent(objective, start, evaluations, rate):
 
 
 # %%
-# Gradient descent and Adam get several rates, because nobody knows the right one beforehand. L-BFGS
-# has no rate. It is SciPy's L-BFGS-B
-# (:ref:`Byrd, Lu, Nocedal and Zhu (1995) <byrd1995>`) inside
+# Gradient descent and Adam get several rates, because nobody knows the right one beforehand. L-BFGS has no
+# rate. It is SciPy's L-BFGS-B (:ref:`Byrd, Lu, Nocedal and Zhu (1995) <byrd1995>`) inside
 # :func:`scipy_lbfgsb.minimize <nnstyle.optimizers.scipy_lbfgsb.minimize>`, which is the package's default.
 
 ways = {f"gradient descent, {rate}": partial(gradient_descent, rate=rate) for rate in (0.3, 1, 3)}
@@ -696,9 +693,9 @@ for name, loss in lowest.items():
 print(f"time spent in evaluations, L-BFGS: {runs['L-BFGS'].seconds / wall['L-BFGS']:.0%}")
 
 # %%
-# L-BFGS wins. It has the lowest loss after 80 evaluations, and needs far fewer than 80 to get below
-# all that any gradient descent reaches. The best rate of gradient descent stands next to one at which
-# it climbs and has to be stopped: as in the valley, the steepest direction sets the limit.
+# L-BFGS wins. It has the lowest loss after 80 evaluations, and needs far fewer than 80 to get below all
+# that any gradient descent reaches. The best rate of gradient descent stands next to one at which it climbs
+# and has to be stopped: as in the valley, the steepest direction sets the limit.
 
 descents = [loss for name, loss in lowest.items() if name.startswith("gradient")]
 overtaken = np.argmax(np.divide(runs["L-BFGS"].losses, runs["L-BFGS"].losses[0]) < min(descents))
@@ -726,16 +723,16 @@ tools.save(tools.grid(pictures, titles, width=11), "l10_pictures")
 # sphinx_gallery_end_ignore
 
 # %%
-# The first figure shows the losses. The line that leaves at the top is gradient descent at
-# a rate of 3. The second shows the best picture of each way: from left to right, the greens and greys of
-# the photograph give way to the painting's blue and orange, and strokes become longer.
+# The first figure shows the losses. The line that leaves at the top is gradient descent at a rate of 3. The
+# second shows the best picture of each way: from left to right, the greens and greys of the photograph give
+# way to the painting's blue and orange, and strokes become longer.
 #
 # When Adam is the right one
 # --------------------------
 # A line search compares losses at two points. It needs a loss that is the same each time it is asked. Some
 # objectives are not: for example one that shifts the picture at random before each evaluation, so that no
-# pattern can depend on one alignment. Here is the simplest of the kind. It evaluates (7) at the picture plus fresh
-# random noise, and so asks for a picture that looks good under noise.
+# pattern can depend on one alignment. Here is the simplest of the kind. It evaluates (7) at the picture
+# plus fresh random noise, and so asks for a picture that looks good under noise.
 
 content = preprocess(tools.photo(96), weights.preprocessing)
 style = preprocess(tools.painting(96), weights.preprocessing)
@@ -768,8 +765,8 @@ assert remains_adam < 0.9 * remains_lbfgs
 # %%
 # What could go wrong
 # -------------------
-# Five mistakes, tried on a quadratic whose curvatures go from 1 to 100. At its minimum all numbers
-# are 3. Its lowest value is not 0 but 1e9, because the losses of real pictures are as large.
+# Five mistakes, tried on a quadratic whose curvatures go from 1 to 100. At its minimum all numbers are 3.
+# Its lowest value is not 0 but 1e9, because the losses of real pictures are as large.
 
 
 def quadratic(x):
@@ -808,9 +805,9 @@ for wrong in (wrong_sign, a_thousand_times):
     assert above_the_minimum(wrong) > 0.9 * start_height
 
 # %%
-# *A gradient that is twice too long.* Half of what it promises is kept, which is enough for the
-# first Wolfe condition. It arrives at the minimum as if nothing were wrong. A falling loss therefore
-# proves no gradient; only a gradient check does.
+# *A gradient that is twice too long.* Half of what it promises is kept, which is enough for the first Wolfe
+# condition. It arrives at the minimum as if nothing were wrong. A falling loss therefore proves no
+# gradient; only a gradient check does.
 
 
 def twice(x):
@@ -838,8 +835,9 @@ assert above_the_minimum(in_float32) > 0.01
 # %%
 # *A first step of length 1.* Before the first pair there is no :math:`\gamma`, and SciPy begins with a step
 # whose length is 1. That is the length of the whole step, over all numbers: for a picture it moves each by
-# nearly nothing, and the line search wastes evaluations on enlarging it. ``minimize`` therefore hands SciPy the picture in
-# units of :math:`\sqrt{n}`, where :math:`n` is how many numbers it has. Then the first step moves each by about 1.
+# nearly nothing, and the line search wastes evaluations on enlarging it. ``minimize`` therefore hands SciPy
+# the picture in units of :math:`\sqrt{n}`, where :math:`n` is how many numbers it has. Then the first step
+# moves each by about 1.
 
 
 class Counted:
@@ -863,11 +861,12 @@ assert in_units.count < plain.count
 # %%
 # Another network
 # ---------------
-# All this also runs with a VGG-16 of full width, rescaled as in :doc:`lesson 12 <l12_choices>` (``python -m
-# lessons.l10_both_and_lbfgs --size 96 --weights FILE``). The gradient check and the order of the three ways are the
-# same: of the initial loss 5.1 % remains with L-BFGS and 5.8 % with the better rate of Adam; with the embedded network and this size
-# it is 1.2 % and 1.5 %. What differs is gradient descent: there all three rates climb at once, because its losses curve more
-# steeply. A rate has to be found anew for each network, and L-BFGS finds its own.
+# All this also runs with a VGG-16 of full width, rescaled as in :doc:`lesson 12 <l12_choices>`
+# (``python -m lessons.l10_both_and_lbfgs --size 96 --weights FILE``). The gradient check and the order of
+# the three ways are the same: of the initial loss 5.1 % remains with L-BFGS and 5.8 % with the better rate
+# of Adam; with the embedded network and this size it is 1.2 % and 1.5 %. What differs is gradient descent:
+# there all three rates climb at once, because its losses curve more steeply. A rate has to be found anew
+# for each network, and L-BFGS finds its own.
 #
 # Exercises
 # ---------
@@ -889,14 +888,14 @@ assert round(megabytes_of_pairs) == 42 and round(terabytes_of_H, 1) == 1.1
 # %%
 # .. exercise::
 #
-#    (easy) Minimize ``quadratic`` by ``scipy.optimize.minimize`` with ``method="L-BFGS-B"`` and its own tolerances.
-#    Why does it stop early?
+#    (easy) Minimize ``quadratic`` by ``scipy.optimize.minimize`` with ``method="L-BFGS-B"`` and its own
+#    tolerances. Why does it stop early?
 #
 # .. solution::
 #
 # By default it stops when an iteration gains less than 2e-9 of the loss. But 1e9 of this loss is a
-# constant, which no step can reduce. So it stops when a step gains about 2, although all
-# of what matters is still to come. The package switches this test off (``ftol`` is 0 in ``OPTIONS``).
+# constant, which no step can reduce. So it stops when a step gains about 2, although all of what matters is
+# still to come. The package switches this test off (``ftol`` is 0 in ``OPTIONS``).
 
 default = scipy.optimize.minimize(quadratic, np.zeros(48), jac=True, method="L-BFGS-B")
 print(f"{default.fun - 1e9:.1e} above the minimum. {default.message}")
@@ -905,17 +904,20 @@ assert default.fun - 1e9 > 0.01
 # %%
 # .. exercise::
 #
-#    (medium) The package's :func:`adam.moving_average <nnstyle.optimizers.adam.moving_average>` does not divide by :math:`1 - d^t`
-#    (:math:`d` is the decay). It computes :math:`\hat m_t = \hat m_{t-1} + \frac{1 - d}{1 - d^t} (g_t - \hat m_{t-1})`. Show
-#    that this is :math:`m_t / (1 - d^t)`.
+#    (medium) The package's :func:`adam.moving_average <nnstyle.optimizers.adam.moving_average>` does not
+#    divide by :math:`1 - d^t` (:math:`d` is the decay). It computes
+#    :math:`\hat m_t = \hat m_{t-1} + \frac{1 - d}{1 - d^t} (g_t - \hat m_{t-1})`. Show that this is
+#    :math:`m_t / (1 - d^t)`.
 #
 # .. solution::
 #
-# Put :math:`m_{t-1} = (1 - d^{t-1})\, \hat m_{t-1}` into :math:`m_t = d\, m_{t-1} + (1 - d)\, g_t`, and divide:
+# Put :math:`m_{t-1} = (1 - d^{t-1})\, \hat m_{t-1}` into :math:`m_t = d\, m_{t-1} + (1 - d)\, g_t`, and
+# divide:
 #
 # .. math:: \hat m_t = \frac{(d - d^t)\, \hat m_{t-1} + (1 - d)\, g_t}{1 - d^t}
 #
-# Since :math:`d - d^t = (1 - d^t) - (1 - d)`, the first part is :math:`\hat m_{t-1}` minus :math:`\frac{1 - d}{1 - d^t}\, \hat m_{t-1}`.
+# Since :math:`d - d^t = (1 - d^t) - (1 - d)`, the first part is :math:`\hat m_{t-1}` minus
+# :math:`\frac{1 - d}{1 - d^t}\, \hat m_{t-1}`.
 
 m = m_hat = 0.0
 for t, g in enumerate(rng.normal(size=20), start=1):
@@ -926,13 +928,14 @@ for t, g in enumerate(rng.normal(size=20), start=1):
 # %%
 # .. exercise::
 #
-#    (medium) On a function with a hump, a step can have :math:`s^T y < 0`. What does a BFGS update with such a pair do to
-#    :math:`H`? What should a program do with it?
+#    (medium) On a function with a hump, a step can have :math:`s^T y < 0`. What does a BFGS update with
+#    such a pair do to :math:`H`? What should a program do with it?
 #
 # .. solution::
 #
-# Along :math:`y` the product is :math:`y^T H y = y^T s < 0`, so :math:`H` is no longer positive, and there are gradients for which
-# :math:`-H g` leads uphill. A program should not remember such a pair. (``lbfgs.remember`` leaves it out.)
+# Along :math:`y` the product is :math:`y^T H y = y^T s < 0`, so :math:`H` is no longer positive, and there
+# are gradients for which :math:`-H g` leads uphill. A program should not remember such a pair.
+# (``lbfgs.remember`` leaves it out.)
 
 bad_s, bad_y = np.array([1.0, 0.0]), np.array([-2.0, 0.5])
 spoiled = bfgs_update(np.eye(2), bad_s, bad_y)
@@ -945,13 +948,14 @@ assert remembered == []
 # %%
 # .. exercise::
 #
-#    (hard) How many pairs are needed for the walk in 8 dimensions to end with the eighth step? Find out with
-#    ``walk``, first with exact steps, then with each step only 0.9 times as long (``factor=0.9``).
+#    (hard) How many pairs are needed for the walk in 8 dimensions to end with the eighth step? Find out
+#    with ``walk``, first with exact steps, then with each step only 0.9 times as long (``factor=0.9``).
 #
 # .. solution::
 #
-# With exact steps a single pair is enough: then the directions are those of the method of conjugate gradients, which
-# also ends after as many steps as there are dimensions. With inexact steps none ends there, and more memory helps.
+# With exact steps a single pair is enough: then the directions are those of the method of conjugate
+# gradients, which also ends after as many steps as there are dimensions. With inexact steps none ends
+# there, and more memory helps.
 
 ends = {}
 for memory in (0, 1, 3, 10):
@@ -967,5 +971,5 @@ assert ends[10, 0.9][1] < ends[1, 0.9][1] / 10
 # %%
 # Where next
 # ----------
-# :doc:`l11_the_picture`: with the sum and a way down, the paper's figures. In the package: ``nnstyle/objective.py`` and
-# ``nnstyle/optimizers/``.
+# :doc:`l11_the_picture`: with the sum and a way down, the paper's figures. In the package:
+# ``nnstyle/objective.py`` and ``nnstyle/optimizers/``.
