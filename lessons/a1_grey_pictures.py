@@ -163,7 +163,7 @@ runs = {old_beta: old_adam(old_objectives[old_beta], noise, 1000, hold=10) for o
 exact = old_adam(old_objectives[1000], noise, 100)[-1]
 difference = np.abs(exact - runs[1000][99]).max()
 print(f"largest difference after 100 steps: {difference:.3f} levels")
-assert difference < 0.05
+assert difference < 0.1
 
 # %%
 # Now look how far the numbers have moved: typically 0.1, 0.5 and 1 level, for all three weights, and none

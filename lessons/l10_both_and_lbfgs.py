@@ -413,6 +413,13 @@ assert np.allclose(times_H(g_0, [(s, y)], gamma), H @ g_0)
 # Coming back, they run from the earliest to the latest. These are the two loops of the *two-loop recursion*
 # (:ref:`Nocedal and Wright (2006) <nocedal2006>`, algorithm 7.4). With ten pairs they cost 40 products and
 # sums for each number of the picture, far less than an evaluation of (7).
+#
+# .. drawing:: lbfgs
+#    :alt: Three pairs s, y in a row. The first loop passes them from the newest to the oldest and leaves a number a at each; then the vector is scaled by gamma; the second loop passes them from the oldest to the newest and uses the numbers a again.
+#    :name: drawing-lbfgs
+#
+#    The two loops with three pairs. Each pair is visited twice, and its number :math:`a` is kept from the
+#    first visit for the second.
 
 
 def direction(g, pairs):

@@ -26,6 +26,13 @@ see why a good ratio of the two weights does not fit another network.
 # 3. *Objective.* Equation (7) as a sum of terms, with its gradient.
 # 4. *Optimizer.* L-BFGS (:doc:`lesson 10 <l10_both_and_lbfgs>`) lowers it, for as many iterations as asked.
 # 5. *Deprocess.* Add the mean colour again, cut off below 0 and above 255, and round.
+#
+# .. drawing:: pipeline
+#    :alt: Photograph and painting are loaded, resized and preprocessed; the network's forward pass gives the content target and the style targets; from the initial image, forward and backward passes and the optimizer's steps are repeated; the result is deprocessed and saved.
+#    :name: drawing-pipeline
+#
+#    From photograph and painting to the picture. The targets are computed once; forward pass, backward pass
+#    and step are repeated in every iteration.
 
 import warnings
 
@@ -123,6 +130,21 @@ print(f"after 100 iterations: L_content {last['content']:10.0f}, L_style {last['
 print(f"of the style loss {100 * last['style'] / first['style']:.1f} % remains")
 assert last["content"] > first["content"] > 0
 assert last["style"] < first["style"] / 50
+
+# %%
+# What a larger picture and more patience give is in the next figure: 512 pixels, 500 iterations, the
+# default settings, and the photograph and one of the paintings of the paper's own Figure 2.
+# :doc:`The paper's figures, converged </figures>` has more of them, and the command that makes them,
+# ``python -m lessons.paper_figures``.
+#
+# .. figure:: ../figures/figure2_tubingen_starry_night.webp
+#    :alt: Houses at a river under a sky of blue and yellow swirls
+#    :width: 100%
+#
+#    Tübingen's Neckarfront in the style of Vincent van Gogh's "The Starry Night". The houses stand where
+#    they stood, and the sky, where the photograph has nearly nothing to say, fills with swirls. (Photograph
+#    by `Andreas Praefcke <https://commons.wikimedia.org/wiki/File:Tuebingen_Neckarfront.jpg>`__, `CC BY 3.0
+#    <https://creativecommons.org/licenses/by/3.0/>`__.)
 
 # %%
 # Content and style can be separated
@@ -253,8 +275,9 @@ between_contents = measure(network, preprocess(contents["portrait"], SCALING))["
 print(f"the portrait itself has a correlation of {between_contents:.2f} with the lake")
 
 # %%
-# In all four pictures the content correlates more with its own source than with the other one. With the other one it has about as much in common as the two photographs have with each other. And each style is far nearer to
-# its own source.
+# In all four pictures the content correlates more with its own source than with the other one. With the
+# other one it has about as much in common as the two photographs have with each other. And each style is
+# far nearer to its own source.
 
 
 def own_and_other(row, content, style):
@@ -265,9 +288,10 @@ def own_and_other(row, content, style):
 
 
 for pair, row in table.items():
-    own_content, other_content, own_style, other_style = own_and_other(row, *pair)    assert own_content > other_content + 0.15
+    own_content, other_content, own_style, other_style = own_and_other(row, *pair)
+    assert own_content > other_content + 0.15
     assert abs(other_content - between_contents) < 0.12
-assert own_style < 0.3 * other_style
+    assert own_style < 0.3 * other_style
 
 # %%
 # "Separable" does not mean "without a price", and the paper says so itself: content and style cannot be
@@ -394,9 +418,10 @@ tools.save(figure, "l11_figure3")
 # sphinx_gallery_end_ignore
 
 # %%
-# From left to right the photograph comes back. From top to bottom the structures grow: with conv1_1 alone
-# the painting gives its colours, as specks; each layer further down adds strokes that are longer and wider.
-# (Each cell is a small picture and 40 iterations old: fine for the tendency, not for a wall.)
+# From left to right the photograph comes back. From top to bottom the painting takes over: conv1_1 alone
+# brings its colours and leaves the photograph's details; each further layer adds strokes that are longer
+# and wider, up to whole curls. (Each cell is a small picture and 40 iterations old: fine for the tendency,
+# not for a wall.)
 #
 # Now measured. First the columns: in each row, the distance from the photograph falls from left to right.
 
@@ -424,22 +449,11 @@ for layer in range(1, 5):
     assert after < 0.6 * before
 
 # %%
-# And the size of the structures. Blur what was painted, the difference between the picture and the
-# photograph, by taking means over 4 x 4 pixels. Specks vanish in this; what is as large as a stroke
-# survives. The share of the variance that survives grows downwards.
+# And down each column the picture leaves the photograph: longer strokes cannot follow its details. In the
+# first column, where style has the most weight:
 
-
-def surviving_share(image):
-    """How much of the variance of what was painted survives means over 4 x 4 pixels."""
-    painted = image - photo_features
-    rows, columns = painted.shape[0] // 4, painted.shape[1] // 4
-    blocks = painted[: 4 * rows, : 4 * columns].reshape(rows, 4, columns, 4, 3).mean(axis=(1, 3))
-    return blocks.var() / painted.var()
-
-
-shares = [surviving_share(cells[4 * row]) for row in range(5)]
-print("share of the variance that survives, by rows:", np.round(shares, 2))
-
+print("distance from the photograph, first column:", from_photo[:, 0].round(2))
+assert (np.diff(from_photo[:, 0]) > 0).all()
 
 # %%
 # What the paper says about seeing
@@ -469,7 +483,7 @@ print("share of the variance that survives, by rows:", np.round(shares, 2))
 #   and is worded so: "could be", "might be".
 # - It compares no trained network with an untrained one. Whether *training for recognition* causes the
 #   separation is therefore left open. The last exercise tries, and finds that a network of random weights
-#   tells our four pictures apart too.
+#   tells our four pictures apart nearly as well.
 # - Its separation is shown in pictures and judged by eye. (The table above is ours.)
 # - The Gram matrices sum over the whole picture. A cell sees a small part of it.
 # - *Style* means textures and colours here. What a historian of art means by the word, such as what a
@@ -508,9 +522,9 @@ if tools.is_embedded(WEIGHTS):
 
 # %%
 # *A beta that was found at another size.* It is tempting to look for good weights with small pictures,
-# which are fast, and then to paint a large one with them. But with four times the pixels the content loss
-# is about four times as large, and the style loss is not. Let us take the painting for the generated
-# picture: how far is it from the photograph, and how far is the photograph from it?
+# which are fast, and then to paint a large one with them. But with four times the pixels the content loss,
+# a sum, is at least three times as large here, and the style loss is not. Let us take the painting for the
+# generated picture: how far is it from the photograph, and how far is the photograph from it?
 
 
 def losses_at(size):
@@ -532,7 +546,7 @@ def losses_at(size):
 
 growth = losses_at(192) / losses_at(96)
 print("twice as long: L_content grows by {:.2f}, L_style by {:.2f}".format(*growth))
-assert 3 < growth[0] < 5.5
+assert growth[0] > 3
 assert 0.5 < growth[1] < 1.5
 
 # %%
@@ -609,8 +623,8 @@ assert style_after < style_before / 4
 #
 # Add the two, and cancel: :math:`(\beta_2 - \beta_1) (L_s(x_2) - L_s(x_1)) \le 0`. That is the first claim.
 # Put it into the first inequality: :math:`L_c(x_2) - L_c(x_1) \ge \beta_1 (L_s(x_1) - L_s(x_2)) \ge 0`. No
-# property of the two losses was used, only that the minima were found. Ours are not quite minima, but the
-# tendency is so strong that they agree.
+# property of the two losses was used, only that the minima were found. After 40 iterations ours are not
+# quite minima, so the style losses of the first two columns may come in either order. All else agrees.
 
 last_row = []
 for image in cells[16:]:
@@ -622,7 +636,8 @@ for image in cells[16:]:
 content_losses, style_losses = np.transpose(last_row)
 print("L_content:", content_losses.round(), "\nL_style:", style_losses)
 assert (np.diff(content_losses) < 0).all()
-assert (np.diff(style_losses) > 0).all()
+assert (np.diff(style_losses[1:]) > 0).all()
+assert abs(style_losses[0] / style_losses[1] - 1) < 0.1
 
 # %%
 # .. exercise::
@@ -633,9 +648,9 @@ assert (np.diff(style_losses) > 0).all()
 #
 # .. solution::
 #
-# The random network, too, finds each picture nearer to its own content and its own style. So the table
-# above is no proof that training is needed: pictures that differ as much as these can be told apart with
-# many measures. What a network is good for shows when it has to *make* a picture.
+# The random network tells the styles apart as surely as the trained one, and on average the contents, too,
+# if by less. So our table is no proof that training is needed: pictures that differ as much as these can be
+# told apart by many measures. What a network is good for shows when it has to *make* a picture.
 # :doc:`Lesson 9 <l09_style>` has more on textures.
 
 random = np.random.default_rng(0)
@@ -646,14 +661,16 @@ for name, (kernel, bias) in WEIGHTS.items():
 untrained = nnstyle.weights.rescale(
     WEIGHTS | random_weights, [*contents.values(), *styles.values()], "average"
 )
+rows = []
 for pair, image in four.items():
-    own_content, other_content, own_style, other_style = own_and_other(
-        measure(Network(untrained), image), *pair
+    row = own_and_other(measure(Network(untrained), image), *pair)
+    print(
+        f"{' + '.join(pair):>18}: content {row[0]:.2f}, other {row[1]:.2f}; style {row[2]:.2f}, other {row[3]:.2f}"
     )
-    print(pair, f"content: {own_content:.2f}, other {other_content:.2f};", end=" ")
-    print(f"style: {own_style:.2f}, other {other_style:.2f}")
-    assert own_content > other_content
-    assert own_style < other_style
+    rows.append(row)
+own_content, other_content, own_style, other_style = np.transpose(rows)
+assert (own_style < other_style).all()
+assert own_content.mean() > other_content.mean() + 0.05
 
 # %%
 # Where next
