@@ -218,9 +218,10 @@ print(f"with a rate of 5: typically {np.median(moved):.0f} levels, at most {move
 assert np.median(moved) > 20
 
 # %%
-# Now there are colours, and no photograph: this is what the weights do, once they get the chance. (The
-# first suspect was not innocent after all, only of another crime.) So we mend these, too: alpha = 1, beta =
-# 10 per pixel, which is a good weight for a start from noise, and no total variation.
+# Now there are the colours and the curls of the painting, smoothed by the large weight of total variation, and
+# no photograph. That is what the weights do, once they get the chance. (So the first suspect is guilty after
+# all, but of another crime.) We mend the weights, too: alpha = 1, beta = 10 per pixel, which is a good weight
+# for a start from noise, and no total variation.
 
 new_settings = Settings(beta=10 * pixels, layer_weights=EQUAL)
 both_mended, _ = adam.minimize(objective_for(network, new_settings), noise, 200, learning_rate=5.0)
