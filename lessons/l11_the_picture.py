@@ -112,14 +112,15 @@ tools.save(tools.grid(list(seen.values()), titles, columns=2), "l11_growth")
 # sphinx_gallery_end_ignore
 
 # %%
-# The sky has become currents of strokes, and so has the lake. The mountain is where it was, with ridges of
-# blue and orange; so is the line of the shore, and the dark block of trees to the right. Not everything has
-# survived. The cabin has dissolved: where its lit windows were, there are some bright strokes, and who does
-# not know the photograph would not guess a house. To :term:`conv4_2 <conv layer name>` such a small thing
-# is a few positions among many.
+# The sky has become currents of strokes, and so has the lake. The mountain is where it was, its ridges blue
+# and orange; so is the line of the shore, and the dark block of trees to the right. Not everything has
+# survived. The cabin has nearly dissolved: there is an orange patch where its wall was, and two white spots
+# where its windows were lit. Somebody who does not know the photograph might not see a house. At
+# :term:`conv4_2 <conv layer name>` such a small thing is a handful of positions among several hundred.
 #
-# The third figure shows the picture growing. Colours come first, then short strokes; long strokes take
-# patience.
+# The third figure shows the picture growing. After 5 iterations pale lines run along the photograph's
+# edges. After 20 the colours are the painting's, short strokes are everywhere, and the cabin is still a
+# cabin. From then on the strokes grow longer, at the expense of what is small.
 #
 # What do the losses say? The style loss falls a great deal. The content loss rises: it had to, because at
 # the photograph it is 0. A little of the content is the price for the style.
@@ -377,10 +378,18 @@ assert np.array_equal(loud_picture, quiet_picture)
 assert not np.array_equal(unbalanced_picture, quiet_picture)
 
 # %%
-# In the embedded network the mean activation of each filter is near 1; that is what :term:`rescaling` is
-# for. The authors did the same in the version of 2016 (:ref:`Gatys, Ecker and Bethge (2016) <gatys2016>`).
-# The paper of 2015 does not mention it. So its ratios are for a network whose loudness we do not know, and
-# we have to find our own.
+# In the embedded network the mean activation of each filter is near 1, over many photographs; that is what
+# :term:`rescaling` is for. Over our photograph, the means of the style layers are these:
+
+maps, _ = network.forward(preprocess(photo, SCALING), STYLE_LAYERS)
+means = {layer: round(float(maps[layer].mean()), 2) for layer in STYLE_LAYERS}
+print(means)
+assert 0.5 < min(means.values()) and max(means.values()) < 2
+
+# %%
+# The authors did the same in the version of 2016 (:ref:`Gatys, Ecker and Bethge (2016) <gatys2016>`). The
+# paper of 2015 does not mention it. So its ratios are for a network whose loudness we do not know, and we
+# have to find our own.
 #
 # Figure 3
 # --------
