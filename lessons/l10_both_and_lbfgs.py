@@ -80,7 +80,9 @@ network = Network(weights, dtype=np.float64)
 objective = equation_7(network, small_content, small_style)
 noisy_photo = small_content + rng.normal(scale=20, size=small_content.shape)  # no loss is 0 here
 total, gradient = objective(noisy_photo)
-print(len(objective.terms), "terms:", {name: float(f"{loss:.3g}") for name, loss in objective.losses.items()})
+print(f"{len(objective.terms)} terms")
+for name, loss in objective.losses.items():
+    print(f"L_{name} = {loss:.3g}")
 assert np.isclose(total, objective.losses["content"] + settings.beta * objective.losses["style"])
 
 # %%
@@ -310,8 +312,8 @@ print(f"B for a picture of 512 x 341: {n} x {n} numbers, {n**2 * 4 / 1e12:.1f} T
 #
 # If :math:`H` is symmetric, so is :math:`H_{new}`. And if :math:`s^T y > 0`, a positive :math:`H` stays
 # positive: :math:`z^T H_{new} z = (V z)^T H (V z) + \rho\, (s^T z)^2`. Then :math:`-H g` always leads
-# downhill. The second Wolfe condition is there for this: where the slope has become flatter,
-# :math:`s^T y > 0`.
+# downhill. The second Wolfe condition is there for this: along a step :math:`s = t\, p`,
+# :math:`s^T y = t\,(\varphi'(t) - \varphi'(0))`, which is positive if the slope has become flatter.
 
 
 def bfgs_update(H, s, y):
