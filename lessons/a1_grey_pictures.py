@@ -5,9 +5,9 @@ Appendix A. Why did an earlier attempt give grey pictures?
 *The paper's section: Methods, equation (7), as somebody else once programmed it.*
 
 The package of this book was not the first attempt. The project that it grew from had another program for the
-same paper, and its README showed a table of nine pictures, for three style weights and three lengths of the run.
-Nearly all of them were grey. This appendix finds out why. It is a detective story with several suspects, and
-it shows how one looks for a mistake in a program that runs, reports a falling loss, and does not paint.
+same paper, and showed a table of nine pictures, for three style weights and three lengths of the run. Nearly
+all of them were grey. This appendix finds out why. It is a detective story with several suspects, and it
+shows how one looks for a mistake in a program that runs, lowers its loss, and does not paint.
 
 *Reading time: 20 minutes. Difficulty: 2 of 3. You need: lessons 10 and 11.*
 """
@@ -25,7 +25,7 @@ it shows how one looks for a mistake in a program that runs, reports a falling l
 #
 # This is not known, and assumed here: the noise was uniform from 0 to 255, and total variation was a sum of
 # squared differences, divided by how many numbers the picture has. We use smaller pictures and this book's
-# network. Both make no difference for what follows, as we shall see.
+# network. Neither makes a difference to the argument, as we shall see.
 
 import numpy as np
 
@@ -218,10 +218,10 @@ print(f"with a rate of 5: typically {np.median(moved):.0f} levels, at most {move
 assert np.median(moved) > 20
 
 # %%
-# Now there are the colours and the curls of the painting, smoothed by the large weight of total variation, and
-# no photograph. That is what the weights do, once they get the chance. (So the first suspect is guilty after
-# all, but of another crime.) We mend the weights, too: alpha = 1, beta = 10 per pixel, which is a good weight
-# for a start from noise, and no total variation.
+# Now there are the colours and the curls of the painting, smoothed by the large weight of total variation,
+# and no photograph. That is what the weights do, once they get the chance. (So the first suspect is guilty
+# after all, but of another crime.) We mend the weights, too: alpha = 1, beta = 10 per pixel, which is a
+# good weight for a start from noise, and no total variation.
 
 new_settings = Settings(beta=10 * pixels, layer_weights=EQUAL)
 both_mended, _ = adam.minimize(objective_for(network, new_settings), noise, 200, learning_rate=5.0)
@@ -288,10 +288,10 @@ assert (np.diff(distances) > 0).all()
 # %%
 # What could go wrong
 # -------------------
-# Why did nobody notice? Three things hid the mistake, and they hide others as well.
+# Why is such a mistake so hard to notice? Three things hide it, and they hide others as well.
 #
-# *A falling loss.* The loss fell, and a falling loss looks like progress. Look at how far the picture has
-# moved, too.
+# *A falling loss.* The loss falls, and that looks like progress. Look at how far the picture has moved,
+# too.
 
 objective = old_objectives[1000]
 remains = objective(runs[1000][-1])[0] / objective(noise)[0]
@@ -301,9 +301,9 @@ print(
 assert 0.5 < remains < 1
 
 # %%
-# *A rate without its unit.* 0.001 is Adam's usual rate, for the weights of a network, which are numbers of
-# about 0.1. In the same library pixels are numbers up to 255. A rate belongs to the unit of what it
-# changes. That is why the package states its rate in levels.
+# *A rate without its unit.* 0.001 is the rate that Adam's authors suggest, and many programs have it as
+# their default. It is meant for the weights of a network, which are small numbers. Pixels go up to 255. A
+# rate belongs to the unit of what it changes. That is why the package states its rate in levels.
 #
 # *A stretch on saving.* The old program did not cut off what lies below 0 or above 255. It mapped the
 # smallest number of the picture to 0 and the largest to 255. That looks harmless, and is a mistake of its
