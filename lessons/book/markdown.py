@@ -188,8 +188,10 @@ def _role(role, content):
     if role == "doc":
         if target is None:
             number = re.search(r"\b([la])(\d+)_", shown)
-            names = {"l": "lesson", "a": "appendix"}
-            return f"{names[number[1]]} {int(number[2])}" if number else shown.rpartition("/")[2]
+            if not number:
+                return shown.rpartition("/")[2]
+            digits = int(number[2])
+            return f"lesson {digits}" if number[1] == "l" else f"appendix {chr(ord('A') + digits - 1)}"
         return shown
     if role == "numref":
         return shown if target else f"the drawing {shown.removeprefix('drawing-')}"

@@ -1,6 +1,6 @@
 """What each lesson says of itself at its top: how long, how difficult, what it needs. And a table of all of them.
 
-The line is an italic paragraph: "*Reading time: 25 minutes. Difficulty: 2 of 3. You need: lessons 3 and 4.*"
+The line begins with italics: "*Reading time: 25 minutes. Difficulty: 2 of 3. You need: lessons 3 and 4.*"
 ``.. lessons::`` makes the table.
 """
 
@@ -15,7 +15,7 @@ from sphinx.transforms import SphinxTransform
 
 LESSONS = Path(__file__).parents[1]
 LINE = re.compile(
-    r"\*Reading\s+time:\s+(.+?)\.\s+Difficulty:\s+(.+?)\.\s+You\s+need:\s+(.+?)\.?\*(?:\n|$)", re.DOTALL
+    r"\*Reading\s+time:\s+(.+?)\.\s+Difficulty:\s+(.+?)\.\s+You\s+need:\s+(.+?)\.?\*", re.DOTALL
 )
 
 
@@ -53,7 +53,7 @@ class MarkLine(SphinxTransform):
 
     def apply(self):
         for paragraph in self.document.findall(nodes.paragraph):
-            if len(paragraph) == 1 and isinstance(paragraph[0], nodes.emphasis):
+            if len(paragraph) and isinstance(paragraph[0], nodes.emphasis):
                 if paragraph.astext().startswith("Reading time:"):
                     paragraph["classes"].append("reading-time")
 

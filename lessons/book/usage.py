@@ -75,7 +75,8 @@ def sentence(item):
     links = {"l": [], "a": []}
     for lesson in users().get(id(item), []):
         kind, digits = re.match(r"([la])(\d+)_", lesson.name).groups()
-        links[kind].append(f":doc:`{int(digits)} </chapters/{lesson.stem}>`")
+        shown = int(digits) if kind == "l" else chr(ord("A") + int(digits) - 1)
+        links[kind].append(f":doc:`{shown} </chapters/{lesson.stem}>`")
     names = {"l": "lesson", "a": "appendix"}
     parts = [f"{_plural(names[kind], found)} {', '.join(found)}" for kind, found in links.items() if found]
     return f"Used in {' and '.join(parts)}." if parts else ""

@@ -72,6 +72,7 @@ secret_in_code = 4
             ":doc:`l09_style` and :doc:`the next\none <l10_both>`, :term:`Gram matrix`",
             "lesson 9 and the next one, Gram matrix",
         ),
+        (":doc:`a2_rescaling`, :doc:`/guide/painting`", "appendix B, painting"),
         ("`A page <https://example.org>`_", "[A page](https://example.org)"),
         (".. math::\n\n   x = 1\n\nText", "$$\nx = 1\n$$\n\nText"),
         (
