@@ -7,6 +7,9 @@ It differs from this package in its losses, which are means and not sums, in a p
 neighbouring pixels, in max-pooling, in a start from nearly even grey, and in an L-BFGS without a line search.
 Its losses are computed twice: by this package's engine and, with ``--torch``, by PyTorch.
 
+What artists asked of it is here, too: several paintings (``--blend-weights``), a start from any picture (``--init FILE``),
+Adam (``--optimizer adam``), and the photograph's own colours (``--original-colours``).
+
 Four things are not as there: pictures are scaled with Lanczos's filter and not bilinearly, pixels are
 multiplied by 255 and not 256, max-pooling drops an odd last row or column, and the usual number of
 iterations is 500 and not 1000.
@@ -27,11 +30,12 @@ import nnstyle
 from nnstyle import InputError, Term, losses
 from nnstyle.benchmark.against_torch import import_torch
 from nnstyle.cli import arguments
-from nnstyle.optimizers import lbfgs
+from nnstyle.optimizers import adam, lbfgs
 from nnstyle.pictures import (
     check_no_input_is_replaced,
     check_output,
     deprocess,
+    fit,
     load_image,
     preprocess,
     resize,
@@ -41,6 +45,7 @@ from nnstyle.pictures import (
 CONTENT_LAYER = "conv4_2"
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 CORRECTIONS = 100  # steps that L-BFGS remembers
+BRIGHTNESS = (0.299, 0.587, 0.114)  # Y of red, green, blue; U and V are multiples of B - Y and R - Y
 LEAST_CURVATURE = 1e-10  # a step along which the gradient changes less is not remembered
 
 
@@ -54,6 +59,8 @@ class Recipe:
     init: str = "random"
     pooling: str = "max"
     iterations: int = 500
+    optimizer: str = "lbfgs"
+    learning_rate: float = 10.0  # Adam's, in levels of 0..255
 
 
 class MeanContent(Term):
@@ -73,15 +80,19 @@ class MeanContent(Term):
 
 
 class MeanStyle(Term):
-    """Mean squared difference of Gram matrices, each divided by the number of its features."""
+    """Mean squared difference of Gram matrices, each divided by the number of its features.
 
-    name, target = "style", "style"
+    Of several paintings, the weighted mean of their matrices is the target.
+    """
+
+    name = "style"
 
     def __init__(self, layer, weight, engine=losses):
         self.layer, self.weight, self.engine = layer, weight, engine
+        self.gram = 0
 
-    def set_target(self, features):
-        self.gram = self.gram_matrix(features)
+    def add_target(self, features, share=1.0):
+        self.gram = self.gram + share * self.gram_matrix(features)
 
     def gram_matrix(self, features):
         return self.engine.gram_matrix(features) / features.size
@@ -113,13 +124,20 @@ class Smoothness(Term):
         return 0.0, gradient
 
 
-def make_objective(weights, content, style, recipe, engine=None):
-    """The program's loss as this package computes it: preprocessed image (H, W, 3) -> (loss, gradient)."""
+def make_objective(weights, content, styles, recipe, engine=None, shares=(1.0,)):
+    """The program's loss as this package computes it: preprocessed image (H, W, 3) -> (loss, gradient).
+
+    `shares` of several `styles`, preprocessed pictures, add up to 1.
+    """
     network = nnstyle.Network(weights, recipe.pooling, content.dtype, engine)
     terms = [MeanContent(recipe.content_weight), Smoothness(recipe.tv_weight)]
-    terms += [MeanStyle(layer, recipe.style_weight, network.engine) for layer in STYLE_LAYERS]
-    nnstyle.set_targets(terms, network, content, style)
-    return nnstyle.Objective(network, terms)
+    nnstyle.set_targets(terms, network, content, content)
+    of_style = [MeanStyle(layer, recipe.style_weight, network.engine) for layer in STYLE_LAYERS]
+    for style, share in zip(styles, shares, strict=True):
+        features, _ = network.forward(style, STYLE_LAYERS)
+        for term in of_style:
+            term.add_target(features[term.layer], share)
+    return nnstyle.Objective(network, terms + of_style)
 
 
 def minimize(objective, image, iterations, callback=lambda image: None):
@@ -137,6 +155,18 @@ def minimize(objective, image, iterations, callback=lambda image: None):
         curvature = lbfgs.dot(s, y)
         if curvature > LEAST_CURVATURE:
             steps.append(lbfgs.Step(s, y, 1 / curvature, curvature / lbfgs.dot(y, y)))
+    return image
+
+
+def minimize_by_adam(objective, image, iterations, learning_rate, callback=lambda image: None):
+    """Adam, of which the last iterate is the picture."""
+    m = v = 0.0
+    for t in range(1, iterations + 1):
+        gradient = objective(image)[1]
+        m = adam.moving_average(m, gradient, adam.MEAN_DECAY, t)
+        v = adam.moving_average(v, gradient**2, adam.SQUARE_DECAY, t)
+        image = image - learning_rate * m / (np.sqrt(v) + adam.EPSILON)
+        callback(image)
     return image
 
 
@@ -213,28 +243,48 @@ def as_image(x):
     return x.detach()[0].permute(1, 2, 0).numpy().copy()
 
 
-def start_image(content, recipe, seed=0):
-    """Where the optimization starts: at the photograph, or at a grey with hardly any noise."""
+def start_image(content, recipe, preprocessing=None, seed=0):
+    """Where the optimization starts: at the photograph, a grey with hardly any noise, or the picture in a file."""
     if recipe.init == "image":
         return content
+    if recipe.init != "random":
+        return preprocess(fit(load_image(recipe.init), *content.shape[:2]), preprocessing)
     return (0.001 * np.random.default_rng(seed).standard_normal(content.shape)).astype(np.float32)
 
 
-def paint(content, style, weights, recipe, threads=None, in_torch=False, callback=lambda image: None):
-    """A picture from two others, all uint8 (H, W, 3), by the program's algorithm."""
-    content, style = (preprocess(picture, weights.preprocessing) for picture in (content, style))
-    start = start_image(content, recipe)
+def paint(
+    photo,
+    paintings,
+    weights,
+    recipe,
+    threads=None,
+    in_torch=False,
+    callback=lambda image: None,
+    shares=(1.0,),
+):
+    """A picture from a photograph and paintings, all uint8 (H, W, 3), by the program's algorithm."""
+    content, *styles = (preprocess(picture, weights.preprocessing) for picture in (photo, *paintings))
+    start = start_image(content, recipe, weights.preprocessing)
     if in_torch:
         torch = import_torch()
         if threads:
             torch.set_num_threads(threads)
-        loss = make_torch_loss(torch, weights, content, style, recipe)
+        loss = make_torch_loss(torch, weights, content, styles[0], recipe)
         image = minimize_torch(torch, loss, start, recipe.iterations, callback)
     else:
         with nnstyle.Engine(threads=threads) as engine:
-            objective = make_objective(weights, content, style, recipe, engine)
-            image = minimize(objective, start, recipe.iterations, callback)
+            objective = make_objective(weights, content, styles, recipe, engine, shares)
+            if recipe.optimizer == "adam":
+                image = minimize_by_adam(objective, start, recipe.iterations, recipe.learning_rate, callback)
+            else:
+                image = minimize(objective, start, recipe.iterations, callback)
     return deprocess(image, weights.preprocessing)
+
+
+def with_original_colours(photo, picture):
+    """The brightness of a picture under the colours of a photograph, both uint8 (H, W, 3): Y, and U with V."""
+    mixed = photo + ((picture / 1 - photo) @ BRIGHTNESS)[..., None]
+    return np.rint(mixed.clip(0, 255)).astype(np.uint8)
 
 
 def make_parser():
@@ -246,14 +296,17 @@ def make_parser():
     )
     add = parser.add_argument
     add("photo", metavar="PHOTO")
-    add("painting", metavar="PAINTING")
+    add("paintings", nargs="+", metavar="PAINTING")
+    add("--blend-weights", metavar="W,W", help="of several paintings (default: equal)")
+    add("--original-colours", action="store_true", help="keep the photograph's colours")
     add("--weights", required=True, metavar="FILE", help="a VGG, as for python -m nnstyle")
     add("-o", "--output", default="neural-style.png", metavar="OUT", help="(default: %(default)s)")
     add("--size", type=int, default=512, help="long edge of both pictures, px (default: %(default)s)")
     for field in dataclasses.fields(Recipe):
-        choices = {"init": ("random", "image"), "pooling": ("max", "average")}.get(field.name)
+        choices = {"optimizer": ("lbfgs", "adam"), "pooling": ("max", "average")}.get(field.name)
         flag, kind = "--" + field.name.replace("_", "-"), type(field.default)
-        add(flag, type=kind, choices=choices, default=field.default, help="(default: %(default)s)")
+        text = "random, image (the photograph) or a file " if field.name == "init" else ""
+        add(flag, type=kind, choices=choices, default=field.default, help=text + "(default: %(default)s)")
     add("--torch", action="store_true", help="compute with PyTorch")
     add("--threads", type=int, help="processor cores (default: all)")
     return parser
@@ -269,20 +322,40 @@ def main(argv=None):
     return 0
 
 
+def shares_of(chosen):
+    """The shares of the paintings, which add up to 1."""
+    given = (chosen.blend_weights or ",".join("1" for _ in chosen.paintings)).split(",")
+    try:
+        numbers = np.array(given, float)
+    except ValueError:
+        numbers = np.array([-1.0])
+    if not (np.isfinite(numbers).all() and numbers.min() >= 0 < numbers.sum()):
+        raise InputError(f"--blend-weights {chosen.blend_weights} should be numbers such as 2,1")
+    if len(numbers) != len(chosen.paintings):
+        raise InputError(
+            f"{len(numbers)} --blend-weights for {len(chosen.paintings)} paintings: give one each"
+        )
+    return numbers / numbers.sum()
+
+
 def run(chosen):
     """Write the picture, and print how long it took."""
     check_output(chosen.output)
+    shares = shares_of(chosen)
+    if chosen.torch and (len(shares) > 1 or chosen.optimizer != "lbfgs"):
+        raise InputError("--torch is for one painting and L-BFGS")
     weights = nnstyle.load_weights(chosen.weights)
-    check_no_input_is_replaced(chosen.output, [chosen.photo, chosen.painting, weights.path])
-    pictures = [resize(load_image(path), chosen.size) for path in (chosen.photo, chosen.painting)]
+    starts = [chosen.init] if chosen.init not in ("random", "image") else []
+    check_no_input_is_replaced(chosen.output, [chosen.photo, *chosen.paintings, *starts, weights.path])
+    photo, *paintings = (resize(load_image(path), chosen.size) for path in (chosen.photo, *chosen.paintings))
     recipe = Recipe(**{field.name: getattr(chosen, field.name) for field in dataclasses.fields(Recipe)})
     ends = [began := time.perf_counter()]
-    image = paint(
-        *pictures, weights, recipe, chosen.threads, chosen.torch, lambda _: ends.append(time.perf_counter())
-    )
-    save_image(
-        image, chosen.output, {"program": "neural-style", "size": chosen.size, **dataclasses.asdict(recipe)}
-    )
+    note = lambda image: ends.append(time.perf_counter())
+    image = paint(photo, paintings, weights, recipe, chosen.threads, chosen.torch, note, shares)
+    if chosen.original_colours:
+        image = with_original_colours(photo, image)
+    settings = {"program": "neural-style", "size": chosen.size, **dataclasses.asdict(recipe)}
+    save_image(image, chosen.output, settings)
     steps = np.diff(ends[1:])
     each = f", {np.median(steps):.3f} s per iteration (median)" if len(steps) else ""
     print(f"{chosen.output}: {ends[-1] - began:.1f} s in all{each}")

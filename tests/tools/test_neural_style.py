@@ -36,7 +36,7 @@ def both(recipe, content, style):
     """The loss as this package and as PyTorch computes it; and the module torch."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-    ours = neural_style.make_objective(WEIGHTS, content, style, recipe, ENGINE)
+    ours = neural_style.make_objective(WEIGHTS, content, [style], recipe, ENGINE)
     return torch, ours, neural_style.make_torch_loss(torch, WEIGHTS, content, style, recipe)
 
 
@@ -52,7 +52,7 @@ def test_the_engine_and_pytorch_agree_about_loss_and_gradient(pooling):
     assert relative(gradient, neural_style.as_image(x.grad)) < 1e-9
     for name in HEAVY:  # an objective without one of its terms is noticed
         lighter = Recipe(pooling=pooling, **HEAVY | {name: 0})
-        _, wrong = neural_style.make_objective(WEIGHTS, content, style, lighter, ENGINE)(image)
+        _, wrong = neural_style.make_objective(WEIGHTS, content, [style], lighter, ENGINE)(image)
         assert relative(wrong, neural_style.as_image(x.grad)) > 1e-2
 
 
@@ -93,10 +93,12 @@ def test_a_step_without_curvature_is_not_remembered():
     assert np.allclose(seen[1] - seen[0], -slope) and np.allclose(seen[2] - seen[1], -slope)
 
 
-@pytest.mark.parametrize("term", [neural_style.MeanContent(3.0), neural_style.MeanStyle("conv2_1", 3.0)])
+@pytest.mark.parametrize(
+    "term", [neural_style.MeanContent(3.0), neural_style.MeanStyle("conv2_1", 3.0)], ids=["content", "style"]
+)
 def test_the_gradients_of_its_losses(term):
     target, features = (np.abs(picture) for picture in pictures((5, 6), (5, 6)))
-    term.set_target(target)
+    (term.set_target if term.name == "content" else term.add_target)(target)
     check_gradient(term, features)
     for factor in (0.5, 1.01):  # the twins that must fail
         with pytest.raises(AssertionError):
@@ -115,12 +117,52 @@ def test_only_the_gradient_of_the_smoothness_counts():
     assert gradient[-1, -1].tolist() == [0, 0, 0]  # the corner has no neighbour that it is compared with
 
 
+def test_of_several_paintings_the_mean_of_their_gram_matrices_counts():
+    content, first, second, image = pictures((20, 17), (20, 17), (22, 18), (20, 17))
+    shares, recipe = np.array([0.75, 0.25]), Recipe(content_weight=0, tv_weight=0)
+    objective = neural_style.make_objective(WEIGHTS, content, [first, second], recipe, ENGINE, shares)
+    network = nnstyle.Network(WEIGHTS, "max", float, ENGINE)
+    grams = []
+    for picture in (image, first, second):
+        features = network.forward(picture, neural_style.STYLE_LAYERS)[0].values()
+        grams.append([F.reshape(-1, F.shape[2]).T @ F.reshape(-1, F.shape[2]) / F.size for F in features])
+
+    def loss(shares):
+        G, A, B = grams
+        targets = [shares[0] * a + shares[1] * b for a, b in zip(A, B, strict=True)]
+        return 100 * sum(((g - target) ** 2).mean() for g, target in zip(G, targets, strict=True))
+
+    assert objective(image)[0] == pytest.approx(loss(shares), rel=1e-9)
+    assert objective(image)[0] != pytest.approx(loss(shares[::-1]), rel=1e-3)
+
+
+def test_its_adam_steps_as_kingma_and_ba_wrote_it():
+    image, m, v, seen = np.ones((2, 3)), 0, 0, []
+    for t in range(1, 6):
+        g = bowl(image)[1]
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        image = image - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    last = neural_style.minimize_by_adam(bowl, np.ones((2, 3)), 5, 0.1, seen.append)
+    assert np.allclose(last, image, rtol=1e-12) and last is seen[-1]
+    assert not np.allclose(seen[-2], image)
+
+
+def test_original_colours_are_the_photographs_with_another_brightness():
+    photo = np.full((1, 2, 3), (120, 100, 80), np.uint8)
+    picture = np.array([[[130, 130, 130], [100, 90, 140]]], np.uint8)
+    kept = neural_style.with_original_colours(photo, picture).astype(float)
+    assert np.abs(kept @ neural_style.BRIGHTNESS - picture @ neural_style.BRIGHTNESS).max() < 1
+    differences = kept[..., 0] - kept[..., 1], kept[..., 1] - kept[..., 2]
+    assert np.abs(np.subtract(differences, 20)).max() <= 1  # the picture's own are 0, and 10 and -50
+
+
 @pytest.fixture
 def files(tmp_path):
     """A network and two pictures, as files."""
     write_hdf5(tmp_path / "tiny.h5", WEIGHTS)
     for name, seed in (("photo", 0), ("painting", 1)):
         Image.fromarray(noise(48, 40, seed=seed)).save(tmp_path / f"{name}.png")
+    Image.new("RGB", (48, 40), "red").save(tmp_path / "red.png")
     return tmp_path
 
 
@@ -136,6 +178,46 @@ def test_the_command_writes_a_picture_and_says_how_long_it_took(files, capsys, m
     with Image.open(files / "out.png") as picture:
         assert picture.size == (33, 40)
         assert np.std(picture) > 0  # no even grey any more
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["red.png", "--blend-weights", "2,1"],
+        ["--init", "painting.png", "--original-colours"],
+        ["--optimizer", "adam", "--learning-rate", "5"],
+    ],
+    ids=["several", "init", "adam"],
+)
+def test_what_artists_asked_of_it_changes_the_picture(files, monkeypatch, more):
+    monkeypatch.chdir(files)
+    argv = ["photo.png", "painting.png", "--weights", "tiny.h5", "--size", "40", "--style-weight", "1e6"]
+    argv += [] if "--init" in more else ["--init", "image"]
+    argv += ["--iterations", "12"]
+    assert neural_style.main([*argv, "-o", "plain.png"]) == 0
+    assert neural_style.main([*argv[:2], *more, *argv[2:], "-o", "wish.png"]) == 0
+    assert (
+        np.abs(
+            np.subtract(*(np.asarray(Image.open(name), float) for name in ("plain.png", "wish.png")))
+        ).max()
+        > 2
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--blend-weights", "1,2"],
+        ["--blend-weights", "much"],
+        ["--init", "nothing.png"],
+        ["--torch", "--optimizer", "adam"],
+    ],
+    ids=["count", "no number", "no file", "torch"],
+)
+def test_what_makes_no_sense_gets_one_line(files, monkeypatch, capsys, more):
+    monkeypatch.chdir(files)
+    assert neural_style.main(["photo.png", "painting.png", "--weights", "tiny.h5", *more, "-o", "o.png"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not (files / "o.png").exists()
 
 
 def test_a_picture_that_would_replace_an_input_is_refused(files, capsys):
