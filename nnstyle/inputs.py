@@ -106,7 +106,10 @@ class JobPictures:
         masks = [mask_at(style.mask, *photo.shape[:2]) for style in self.job.styles]
         weights = [style.weight for style in self.job.styles]
         if self.job.initial is None and scale.init in ("recoloured", "style"):
-            firsts: Iterable[np.ndarray] = (initial_image(content, style, scale) for style in styles)
+            firsts: Iterable[np.ndarray] = (
+                initial_image(content, style, scale, mask=mask)
+                for style, mask in zip(styles, masks, strict=True)
+            )
         else:  # whatever the style
             firsts = itertools.repeat(initial_image(content, styles[0], scale, self.job.initial), len(styles))
         initial = mixture(content, firsts, weights, masks)
@@ -154,7 +157,11 @@ def laid_over(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.n
 
 
 def initial_image(
-    content: np.ndarray, style: np.ndarray, settings: Settings, given: np.ndarray | None = None
+    content: np.ndarray,
+    style: np.ndarray,
+    settings: Settings,
+    given: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
 ) -> np.ndarray:
     """Where the optimization starts (lesson 12): pixels (H, W, 3) from 0 to 255, uint8, or float for noise.
 
@@ -165,11 +172,13 @@ def initial_image(
     settings : Settings
     given : uint8 array, shape (H, W, 3), optional
         The picture to start from, where ``init`` is a file; likewise.
+    mask : float array, shape (H, W, 1), from 0 to 1, optional
+        Where the style is. The colours there are matched to the style image's.
     """
     if given is not None:
         return pictures.fit(given, *content.shape[:2])
     if settings.init == "recoloured":
-        return pictures.recolour(content, style)
+        return pictures.recolour(content, style, mask)
     if settings.init == "content":
         return content
     if settings.init == "style":

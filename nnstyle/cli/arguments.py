@@ -2,7 +2,9 @@
 
 import argparse
 import dataclasses
+import difflib
 import math
+import re
 from typing import Any, NoReturn
 
 from ..pictures.saving import FORMATS
@@ -29,7 +31,13 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {' '.join(message.split())} (--help shows the options)\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} ({self.hint(message)})\n")
+
+    def hint(self, message: str) -> str:
+        """What to do about an error: for a word that is nearly an option, the option."""
+        unknown = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
+        return f"did you mean {near[0]}?" if near else "--help shows the options"
 
 
 def make_parser() -> Parser:

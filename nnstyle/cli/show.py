@@ -69,7 +69,7 @@ def part_in_words(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, float):
-        return repr(value).removesuffix(".0")
+        return min(repr(value).removesuffix(".0"), f"{value:.6g}", key=len)
     return value if isinstance(value, str) else shown(value)
 
 

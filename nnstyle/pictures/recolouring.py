@@ -7,7 +7,7 @@ import numpy as np
 ADDED_DEVIATION = 8.0
 
 
-def recolour(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def recolour(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """Give a picture the mean and the covariance of another's colours (lesson 12).
 
     The map is linear, ``x -> T (x - mean) + mean of the reference``, with the symmetric matrix
@@ -26,6 +26,8 @@ def recolour(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     ----------
     image, reference : uint8 arrays, shape (H, W, 3)
         Their sizes may differ.
+    mask : float array, shape (H, W, 1), from 0 to 1, optional
+        How much each pixel of the image counts in its mean and its covariance. All are recoloured.
 
     Returns
     -------
@@ -33,12 +35,14 @@ def recolour(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
         Clipped to 0..255.
     """
     pixels, others = (picture.reshape(-1, 3).astype(np.float64) for picture in (image, reference))
-    C = np.cov(pixels.T) + ADDED_DEVIATION**2 * np.eye(3)
+    counts = None if mask is None or not mask.any() else mask.ravel()
+    mean = np.average(pixels, axis=0, weights=counts)
+    C = np.cov(pixels.T, aweights=counts, ddof=None if counts is None else 0) + ADDED_DEVIATION**2 * np.eye(3)
     R = np.cov(others.T)
     root = square_root(C)
     inverse = np.linalg.inv(root)
     T = inverse @ square_root(root @ R @ root) @ inverse
-    recoloured = (pixels - pixels.mean(0)) @ T + others.mean(0)
+    recoloured = (pixels - mean) @ T + others.mean(0)
     return np.rint(recoloured.clip(0, 255)).astype(np.uint8).reshape(image.shape)
 
 

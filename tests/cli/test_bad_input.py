@@ -80,6 +80,9 @@ CASES = [
     # A shortened option is not completed to another one.
     ("--content content.png style.png", "unrecognized arguments: --content"),
     (f"{PICTURES} --iter 4", "unrecognized arguments: --iter"),
+    (f"{PICTURES} --color match", "did you mean --colour?"),
+    (f"{PICTURES} --iterrations=4", "did you mean --iterations?"),
+    (f"{PICTURES} --xyzzy", "--help shows the options"),
     (f"{PICTURES} --weights missing.h5", "missing.h5"),
     (f"{PICTURES} --weights folder", "folder"),
     (f"{PICTURES} --weights text.jpg", "text.jpg: it is not a weights file"),

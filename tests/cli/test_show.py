@@ -9,6 +9,7 @@ from PIL import Image
 import nnstyle.cli
 from nnstyle import Settings, stored_settings
 from nnstyle.cli import main
+from nnstyle.cli.show import in_words
 from nnstyle.pictures import save_image
 from tests.support.command import SMALL, run
 from tests.support.pictures import noise
@@ -113,6 +114,10 @@ def test_an_unfinished_picture_tells_what_it_is_and_what_was_asked(show, capsys)
 
 
 @pytest.mark.slow
+def test_numbers_are_shown_with_the_digits_that_one_reads():
+    assert in_words([1 / 3, 0.1 + 0.2, 2.0, 174592000.0]) == "0.333333,0.3,2,174592000"
+
+
 def test_as_a_command_of_its_own_and_of_a_jpeg(folder):
     assert run(folder, *PICTURES, *SMALL, "-q", "-o", "x.jpg").returncode == 0
     result = run(folder, "show", "x.jpg")

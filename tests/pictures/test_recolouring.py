@@ -68,3 +68,19 @@ def test_a_flat_picture_gets_the_mean_colour_and_its_grain_is_not_blown_up(grey)
 def test_a_painting_of_one_colour_gives_that_colour():
     red = np.full((40, 40, 3), (200, 10, 20), np.uint8)
     np.testing.assert_array_equal(recolour(PHOTO, red), np.broadcast_to(red[0, 0], PHOTO.shape))
+
+
+def test_with_a_mask_the_colours_inside_become_the_paintings():
+    both = np.concatenate([PHOTO, 255 - PHOTO // 3])  # above the photograph, below something light
+    mask = np.zeros((*both.shape[:2], 1))
+    mask[: len(PHOTO)] = 1
+    inside = recolour(both, PAINTING, mask)[: len(PHOTO)]
+    np.testing.assert_allclose(inside.astype(int), recolour(PHOTO, PAINTING), atol=1)
+    without = recolour(both, PAINTING)[: len(PHOTO)]
+    assert np.abs(without.astype(int) - recolour(PHOTO, PAINTING)).mean() > 10  # the twin
+
+
+def test_a_mask_of_which_nothing_is_left_does_not_count():
+    assert np.array_equal(
+        recolour(PHOTO, PAINTING, np.zeros((*PHOTO.shape[:2], 1))), recolour(PHOTO, PAINTING)
+    )
