@@ -17,6 +17,7 @@ from .result import Event, Result
 from .settings import Settings
 from .styles import Style
 from .stylize import run, stylize
+from .tiled import TiledObjective
 from .version import __version__
 from .weights import Weights, load_weights
 
@@ -38,6 +39,7 @@ __all__ = [
     "Style",
     "StyleTerm",
     "Term",
+    "TiledObjective",
     "TotalVariationTerm",
     "Weights",
     "__version__",

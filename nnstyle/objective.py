@@ -4,6 +4,7 @@ A term sees one feature map, or the image itself, and gives a loss and its gradi
 paper's two losses are made of terms, and so is any loss of your own: see `Term`.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -72,6 +73,7 @@ class ContentTerm(Term):
     """Equation (1) at one layer."""
 
     name, target = "content", "content"
+    layer: str
 
     def __init__(self, layer: str, weight: float = 1.0):
         self.layer, self.weight = layer, weight
@@ -119,6 +121,7 @@ class StyleTerm(Term):
     """
 
     name, target = "style", "style"
+    layer: str
 
     def __init__(
         self,
@@ -140,13 +143,25 @@ class StyleTerm(Term):
 
     def add_target(self, features: Array, share: float) -> None:
         """Add one of several styles to the target."""
-        gram = self.target_statistics(features)
+        self.add_target_statistics(self.target_statistics(features), share)
+
+    def add_target_statistics(self, gram: GramSum, share: float) -> None:
+        """Add one of several styles to the target, given its statistics."""
         per_position = GramSum(gram.matrix * (share / gram.positions), share)
         self.style = self.style + per_position if self.style else per_position
 
     def target_statistics(self, features: Array) -> GramSum:
         """`statistics` of a style image, all of which counts."""
         return self.statistics(features) if self.mask is None else self.gram_sum(features, None)
+
+    def part(self, positions: tuple[slice, slice]) -> "StyleTerm":
+        """The same term for a part of the picture: with its mask there."""
+        if self.mask is None or self.root is None:
+            return self
+        part = copy.copy(self)
+        part.mask, part.root = self.mask[positions], self.root[positions]
+        part.mask_sum = float(part.mask.sum())
+        return part
 
     def statistics(self, features: Array) -> GramSum:
         """What the loss needs to know of the features, as a sum over positions."""
@@ -167,11 +182,15 @@ class StyleTerm(Term):
 
     def guided_loss_and_gradient(self, guided: Array, whole: GramSum) -> tuple[float, Array]:
         """`loss_and_gradient`, given the features times sqrt(t)."""
-        assert self.style is not None, "its target has not been set"
-        A = self.style.matrix * (whole.positions / self.style.positions)
-        loss, dG = losses.gram_loss(whole.matrix, A, whole.positions)
+        loss, dG = self.gram_loss(whole)
         gradient = (self.engine or losses).gram_matrix_backward(dG, guided)
         return loss, self.guided(gradient)  # the chain rule: again times sqrt(t)
+
+    def gram_loss(self, whole: GramSum) -> tuple[float, Array]:
+        """Equation (4), and its derivative with respect to G."""
+        assert self.style is not None, "its target has not been set"
+        A = self.style.matrix * (whole.positions / self.style.positions)
+        return losses.gram_loss(whole.matrix, A, whole.positions)
 
     def __call__(self, features: Array) -> tuple[float, Array]:
         if self.mask is None:
