@@ -2,7 +2,7 @@
 
 In the book, a link to a lesson's file becomes a link to its page. Three pages that stand with the
 code, the card of the network, the gallery and the measurements, are copied into the book. And
-where a docstring says "(lesson 9)", that becomes a link.
+where a docstring says "(lesson 9)" or "(appendix B)", that becomes a link.
 """
 
 import os
@@ -71,13 +71,20 @@ def lead_to_lessons(app, what, name, item, options, lines):
     """Event autodoc-process-docstring: "lesson 9" becomes a link, and |p| stays an absolute value."""
     for i, line in enumerate(lines):
         line = re.sub(r"\|(\w+)\|", r"\\|\1\\|", line)
-        lines[i] = re.sub(r"\blesson (\d+)", lesson_link, line)
+        lines[i] = re.sub(r"\b(?:lesson \d+|appendix [A-Z])\b", lesson_link, line)
 
 
 def lesson_link(match):
-    """The role that leads to a lesson."""
-    (lesson,) = BOOK.parent.glob(f"l{int(match[1]):02}_*.py")
-    return f":doc:`lesson {match[1]} </chapters/{lesson.stem}>`"
+    """The role that leads to a lesson or an appendix."""
+    return f":doc:`{match[0]} </chapters/{lesson_file(match[0]).stem}>`"
+
+
+def lesson_file(name):
+    """The file of "lesson 9" or "appendix B"."""
+    kind, number = name.split()
+    beginning = f"l{number:0>2}" if kind == "lesson" else f"a{ord(number) - ord('A') + 1}"
+    (path,) = BOOK.parent.glob(f"{beginning}_*.py")
+    return path
 
 
 def setup(app):

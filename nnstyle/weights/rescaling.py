@@ -30,7 +30,7 @@ def rescale(
     min_ratio: float = MIN_RATIO,
     engine: "Engine | None" = None,
 ) -> Weights:
-    """Divide a network's filters by their mean activations over pictures (lesson 12).
+    """Divide a network's filters by their mean activations over pictures (appendix B).
 
     As in Gatys, Ecker and Bethge (CVPR 2016), section 2: "normalized" is the network in which
     the mean activation of each filter, over images and positions, is one. A content loss is of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import nnstyle
-from nnstyle import arrays, layers, losses, optimizers, pictures
+from nnstyle import arrays, layers, losses, optimizers, pictures, weights
 from nnstyle.engine import devices, im2row, winograd, winograd_whole
 
 LESSONS = Path(__file__).parents[2] / "lessons"
@@ -22,13 +22,15 @@ PUBLIC = [
     *(layers.conv, layers.relu, layers.max_pool, layers.average_pool),
     *(layers.conv_backward, layers.relu_backward, layers.max_pool_backward, layers.average_pool_backward),
     *(losses.content_loss, losses.gram_matrix, losses.style_loss, losses.total_variation),
+    *(pictures.recolour, weights.rescale),
 ]
 
 
 def lessons_named_in(docstring):
-    """The texts of the lessons whose numbers it gives."""
-    for number in re.findall(r"lesson (\d+)", docstring):
-        (lesson,) = LESSONS.glob(f"l{number:0>2}_*.py")
+    """The texts of the lessons and appendices that it names: "lesson 9", "appendix B"."""
+    for kind, number in re.findall(r"\b(lesson|appendix) (\d+|[A-Z])\b", docstring):
+        beginning = f"l{number:0>2}" if kind == "lesson" else f"a{ord(number) - ord('A') + 1}"
+        (lesson,) = LESSONS.glob(f"{beginning}_*.py")
         yield lesson.read_text()
 
 
@@ -46,9 +48,7 @@ def test_gradient_checking_is_the_subject_of_a_lesson():
     assert "nnstyle.check_gradient(" in text
 
 
-@pytest.mark.parametrize(
-    "lesson", sorted([*LESSONS.glob("l??_*.py"), *LESSONS.glob("a?_*.py")]), ids=lambda lesson: lesson.stem
-)
+@pytest.mark.parametrize("lesson", sorted(LESSONS.glob("[la]*[0-9]_*.py")), ids=lambda lesson: lesson.stem)
 def test_a_lesson_has_all_its_parts(lesson):
     text = lesson.read_text()
     for heading in ("What could go wrong", "Exercises", "Where next"):
