@@ -25,9 +25,6 @@ two sections after it may be skipped on a first reading.*
 #
 # .. literalinclude:: ../../../nnstyle/arrays.py
 #    :pyobject: array_module
-#
-# And this is how a layer uses it. Beside it stands the :term:`wrong twin`, which works with NumPy's
-# arrays only:
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +41,10 @@ from nnstyle.engine import devices
 from nnstyle.engine.winograd_1d import F_4_3, F_6_3, Identity
 from nnstyle.objective import Objective, paper_terms, set_targets
 from nnstyle.pictures import preprocess
+
+# %%
+# And this is how a layer uses it. Beside it stands the :term:`wrong twin`, which works with NumPy's
+# arrays only:
 
 
 def relu(x):
@@ -66,7 +67,7 @@ def relu_for_numpy(x):
 #
 # .. literalinclude:: ../../strict_arrays.py
 #    :pyobject: StrictArray
-#    :lines: 1-16
+#    :lines: 1-17
 #
 # Its functions take the hidden arrays out, let NumPy compute, and hide the result again. They refuse a
 # NumPy array that is handed to them, as CuPy does. The one way back to the host is ``get``, as with
