@@ -291,8 +291,8 @@ tools.save(figure, "a2_shares")
 # :math:`16^4` times as large, and the other four layers are as good as switched off. After rescaling they
 # all count again.
 
-assert shares["badly scaled"][-1] > 0.9
 if tools.is_embedded(WEIGHTS):
+    assert shares["badly scaled"][-1] > 0.9
     assert shares["as it is"].max() < 0.9
     assert shares["then rescaled"].max() < 0.9
 
@@ -321,7 +321,8 @@ for name, result in painted.items():
     first_layer = style_parts(WEIGHTS, preprocess(result.image, WEIGHTS.preprocessing))[0]
     print(f"{name:27}: style loss of conv1_1 {first_layer:.5f}")
     painted[name] = first_layer
-assert painted["badly scaled"] > 2 * painted["badly scaled, then rescaled"]
+if tools.is_embedded(WEIGHTS):
+    assert painted["badly scaled"] > 2 * painted["badly scaled, then rescaled"]
 
 # %%
 # What could go wrong
@@ -394,7 +395,7 @@ for name in WEIGHTS:
 # .. exercise::
 #
 #    (medium) Rescale over the two pictures without the limit (``min_ratio=0``). By how much is the
-#    loudest filter of each style layer amplified, and which layer then has the largest share of the
+#    quietest filter of each style layer amplified, and which layer then has the largest share of the
 #    style loss?
 #
 # .. solution::
@@ -407,7 +408,8 @@ unlimited = rescale(WEIGHTS, pictures, min_ratio=0)
 for layer, before, after in zip(LAYERS, style_shares(rescaled), style_shares(unlimited)):
     amplified = 1 / means[layer][means[layer] > 0].min()
     print(f"{layer}: up to {amplified:6.1f} times as loud; share {before:.1%}, without a limit {after:.1%}")
-assert style_shares(unlimited)[3:].sum() > 3 * style_shares(rescaled)[3:].sum()
+if tools.is_embedded(WEIGHTS):
+    assert style_shares(unlimited)[3:].sum() > 3 * style_shares(rescaled)[3:].sum()
 
 # %%
 # .. exercise::
