@@ -257,14 +257,19 @@ assert min(intensities.values()) > R / B
 #
 # Winograd's algorithm
 # --------------------
-# :doc:`Lesson 3 <l03_convolution>` has met :term:`Winograd's algorithm` already, and this section derives
-# it. It begins with one row.
+# :doc:`Lesson 3 <l03_convolution>` has shown, by a row and two weights, why :term:`Winograd's algorithm` is
+# possible at all: three products did the work of four. This section derives it for three weights, and then
+# for pictures.
 #
 # **One row, two outputs.** Four neighbouring numbers :math:`x_0` to :math:`x_3` and three weights make
 # two outputs:
 #
-# .. math:: y_0 = x_0 w_0 + x_1 w_1 + x_2 w_2
-# .. math:: y_1 = x_1 w_0 + x_2 w_1 + x_3 w_2
+# .. math::
+#
+#    \begin{align*}
+#    y_0 &= x_0 w_0 + x_1 w_1 + x_2 w_2 \\
+#    y_1 &= x_1 w_0 + x_2 w_1 + x_3 w_2
+#    \end{align*}
 #
 # For :math:`x = (1, 2, 3, 4)` and :math:`w = (2, 1, 3)` they are 13 and 19. This takes six products. In
 # the middle, :math:`x_1` and :math:`x_2` occur in both lines, with all three weights. So look at what a
@@ -278,8 +283,12 @@ assert min(intensities.values()) > R / B
 # Multiply out :math:`m_2 + m_3`. What has the same sign in both stays, and the rest cancels; likewise for
 # :math:`m_2 - m_3`:
 #
-# .. math:: m_2 + m_3 = x_1 w_1 + x_2 w_2 + x_2 w_0
-# .. math:: m_2 - m_3 = x_1 w_0 + x_2 w_1 + x_1 w_2
+# .. math::
+#
+#    \begin{align*}
+#    m_2 + m_3 &= x_1 w_1 + x_2 w_2 + x_2 w_0 \\
+#    m_2 - m_3 &= x_1 w_0 + x_2 w_1 + x_1 w_2
+#    \end{align*}
 #
 # The first line is :math:`y_0`, except that it has :math:`x_2 w_0` where :math:`y_0` has :math:`x_0 w_0`.
 # The second is :math:`y_1`, except that it has :math:`x_1 w_2` for :math:`x_3 w_2`. One product each
@@ -330,8 +339,12 @@ assert np.array_equal(AT @ ((G @ w) * (BT @ x)), [13, 19])
 # Write :math:`X \circ W` for what we have just done: one row of the window with one row of the kernel,
 # which gives two outputs. Then the two rows of the result are
 #
-# .. math:: Y_0 = X_0 \circ W_0 + X_1 \circ W_1 + X_2 \circ W_2
-# .. math:: Y_1 = X_1 \circ W_0 + X_2 \circ W_1 + X_3 \circ W_2
+# .. math::
+#
+#    \begin{align*}
+#    Y_0 &= X_0 \circ W_0 + X_1 \circ W_1 + X_2 \circ W_2 \\
+#    Y_1 &= X_1 \circ W_0 + X_2 \circ W_1 + X_3 \circ W_2
+#    \end{align*}
 #
 # These are the two lines from which we started, with rows in place of numbers, and :math:`\circ` in place
 # of the product. In the derivation we only multiplied out brackets, and collected what is equal.
