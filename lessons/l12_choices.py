@@ -157,7 +157,7 @@ assert roughness(by_paper) > 3 * roughness(default)
 # from there at twice the size, until the size is reached that was asked for.
 #
 # .. drawing:: coarse-to-fine
-#    :alt: Three pictures of a mountain, 128, 256 and 512 pixels wide, with 89, 66 and 45 iterations. Arrows
+#    :alt: Three rectangles of 128 x 85, 256 x 171 and 512 x 342 pixels, with 89, 66 and 45 iterations. Arrows
 #          lead from each to the next, which is twice as large. A dashed line around each is its border.
 #    :name: drawing-coarse-to-fine
 #
@@ -264,9 +264,10 @@ tools.save(tools.grid([framed, unframed], ["border=0", "border=32"], width=8), "
 # -------
 # The paper replaces the max pooling of VGG by average pooling, because it "improves the gradient flow"
 # and gives "slightly more appealing results". :doc:`Lesson 4 <l04_relu_and_pooling>` compares the two as
-# operations. Which one paints better depends on the network. VGG was trained with the maximum. Real VGGs
-# paint better with it (the guide :doc:`/guide/choices` shows where), so it is the default for a network
-# that states nothing. The embedded network paints bolder strokes with the average, and states that.
+# operations. Which one paints better depends on the network. VGG was trained with the maximum. A VGG-16
+# of full width painted better with it (the guide :doc:`/guide/choices` says why), so it is the default
+# for a network that states nothing. The embedded network paints bolder strokes with the average, and
+# states that.
 
 by_average = default if WEIGHTS.pooling == "average" else paint("pooling='average'", pooling="average")
 by_max = paint("pooling='max'", pooling="max")
@@ -285,7 +286,7 @@ if tools.is_embedded(WEIGHTS):
 # %%
 # Do not compare their losses. The content loss of the picture by the maximum is many times as large,
 # though it is nearer to the photograph: the largest of four numbers is larger than their mean, and
-# after four poolings all features are.
+# so all features are after three poolings.
 
 if tools.is_embedded(WEIGHTS):
     content_by_max = final_losses["pooling='max'"].losses["content"]
@@ -399,8 +400,9 @@ for picture in (by_paper, too_much_style):
 assert likeness(default) > likeness(by_paper)
 
 # %%
-# Even so, the picture from noise is far from the default's. More iterations and a larger picture bring
-# more of the photograph back; the grain stays, because deep layers do not see it (lesson 8).
+# Even so, the picture from noise is far from the default's. In a larger picture, after more iterations,
+# more of the photograph comes back. (The guide :doc:`/guide/choices` says how the 30 was found.) The
+# grain stays, because deep layers do not see it (lesson 8).
 #
 # Recolouring
 # -----------
@@ -452,7 +454,8 @@ assert np.allclose(root(example) @ root(example), example)
 # where 1 is the identity matrix. Insert it to see that it is a solution: :math:`\Sigma^{-1/2}\, \Sigma\,
 # \Sigma^{-1/2} = 1`, then :math:`Q\, Q^T = 1`, and :math:`\Sigma'` is left. (There are no others: solve for
 # :math:`Q`, and multiply it by its transpose.) :math:`Q` can be any rotation or reflection of the
-# colours. One of these maps changes the colours least, and it is the one that is symmetric:
+# colours. One of these maps changes the colours least. It is symmetric, and like the factor 6 it has no
+# negative eigenvalue:
 #
 # .. math:: T = \Sigma^{-1/2}\, (\Sigma^{1/2}\, \Sigma'\, \Sigma^{1/2})^{1/2}\, \Sigma^{-1/2}
 #
@@ -481,6 +484,7 @@ rng = np.random.default_rng(0)
 best = transport(photo_colours, painting_colours)
 assert np.allclose(best @ photo_colours @ best.T, painting_colours)
 assert np.allclose(best, best.T)
+assert np.linalg.eigvalsh(best).min() > 0
 
 others = []
 for _ in range(1000):
@@ -546,8 +550,8 @@ tools.save(tools.grid([default, by_luminance, by_match], titles, width=13), "l12
 # sphinx_gallery_end_ignore
 
 # %%
-# In the middle each pixel has the colour that the photograph has there. Right, the picture as a whole has the
-# photograph's colours, but not in their places: look at the hut and at the grass in front.
+# In the middle each pixel has the colour that the photograph has there. Right, the picture as a whole has
+# the photograph's colours, but not in their places: look at the hut and at the grass in front.
 
 
 def colour_change(picture):
