@@ -870,7 +870,7 @@ assert in_units.count < plain.count
 # %%
 # Another network
 # ---------------
-# All this also runs with a VGG-16 of full width, rescaled as in :doc:`lesson 12 <l12_choices>`
+# All this also runs with a VGG-16 of full width, rescaled as in :doc:`appendix B <a2_rescaling>`
 # (``python -m lessons.l10_both_and_lbfgs --size 96 --weights FILE``). The gradient check and the order of
 # the three ways are the same: of the initial loss 5.1 % remains with L-BFGS and 5.8 % with the better rate
 # of Adam; with the embedded network and this size it is 1.2 % and 1.5 %. What differs is gradient descent:
