@@ -4,41 +4,65 @@ r"""
 
 *The paper's section: Methods, equations (1) and (2); Figure 1, lower row.*
 
-What does a layer know about a picture? Keep its feature map and throw the picture away. Then
-look for another picture with the same feature map, beginning at noise. What comes back, the layer
-has kept; what does not, it has discarded. This search is half of the paper's algorithm.
+What does a layer of a network know about a picture? Here is a way to find out. Keep the layer's feature
+map and throw the picture away. Then search for another picture that has the same feature map, and begin
+the search at noise. Whatever comes back must have been in the feature map, because it was nowhere else.
+
+The converse needs more care. If something does *not* come back, perhaps the layer has discarded it.
+But perhaps the search has only not found it yet. This lesson keeps the two apart.
+
+The search is due to :ref:`Mahendran and Vedaldi (2015) <mahendran2015>`, who call it *inverting* a
+representation. The paper makes it one half of its algorithm.
+
+*Reading time: 30 minutes. Difficulty: 2 of 3. You need: lessons 5 and 7.*
 """
 
 # %%
-# The equations
-# -------------
-# In the paper a layer's feature map is a matrix: :math:`F_{ij}` is filter :math:`i` at position
-# :math:`j`. With :math:`P` that of the photograph, the content loss is half the squared distance:
+# Equation (1): the content loss
+# ------------------------------
+# In the paper a layer's :term:`feature map` is a matrix: :math:`F_{ij}` is the response of filter
+# :math:`i` at position :math:`j`. Let :math:`F` belong to the picture that we make and :math:`P` to the
+# photograph. The :term:`content loss` is half the squared distance between them:
 #
 # .. math::
 #
 #    L_{content} = \frac{1}{2} \sum_{i,j} (F_{ij} - P_{ij})^2 \qquad (1)
 #
-# Each :math:`F_{ij}` is in one term only, and the half cancels the 2 of the derivative:
-#
-# .. math::
-#
-#    \frac{\partial L_{content}}{\partial F_{ij}} = F_{ij} - P_{ij} \qquad (2)
-#
-# (The paper's (2) has a second case, for :math:`F_{ij} < 0`: see below.) Both as loops:
+# An example with two filters and three positions:
 
 from collections import namedtuple
 
 import numpy as np
 
 from lessons import tools
-from nnstyle import Engine, Network, layers, losses
+from nnstyle import Network, layers, losses
 from nnstyle.objective import ContentTerm, Objective, StyleTerm, TotalVariationTerm, set_targets
 from nnstyle.optimizers.scipy_lbfgsb import minimize
 from nnstyle.pictures import deprocess, pixel_range, preprocess
 
+F = np.array([[1.0, 0.0, 2.0], [3.0, 3.0, 0.0]])
+P = np.array([[1.0, 2.0, 2.0], [0.0, 3.0, 1.0]])
+print("F - P:", *F - P)
+print("content loss:", np.sum((F - P) ** 2) / 2)
+
+# %%
+# The differences are -2, 3 and -1 at three places and 0 elsewhere. The loss is half of 4 + 9 + 1.
+#
+# Equation (2): its gradient
+# --------------------------
+# Which way should each :math:`F_{ij}` move? It occurs in one term of the sum only. The derivative of
+# :math:`\frac{1}{2} (F_{ij} - P_{ij})^2` is the difference itself, because the half cancels the 2:
+#
+# .. math::
+#
+#    \frac{\partial L_{content}}{\partial F_{ij}} = F_{ij} - P_{ij} \qquad (2)
+#
+# In the example the second filter responds with 3 at the first position, where it should not respond at
+# all. The derivative there is 3: to lower the loss, lower this response. Both equations as loops:
+
 
 def content_loss_by_loops(F, P):
+    """Equation (1), and equation (2) for every entry."""
     loss, gradient = 0.0, np.zeros_like(F)
     for index in np.ndindex(F.shape):
         loss += (F[index] - P[index]) ** 2 / 2
@@ -46,212 +70,561 @@ def content_loss_by_loops(F, P):
     return loss, gradient
 
 
+loss, gradient = content_loss_by_loops(F, P)
+assert loss == 7
+assert gradient[1, 0] == 3
+
+# %%
+# The package keeps feature maps as arrays (height, width, filters) rather than as matrices. The order of
+# a sum does not matter, so :func:`losses.content_loss <nnstyle.losses.content_loss>` is the same:
+
 rng = np.random.default_rng(0)
-F, P = np.maximum(rng.normal(size=(2, 5, 6, 4)), 0)  # height, width, filters
-for ours, by_loops in zip(losses.content_loss(F, P), content_loss_by_loops(F, P)):
-    assert tools.relative_error(ours, by_loops) < 1e-13
+features, target_features = np.maximum(rng.normal(size=(2, 5, 6, 4)), 0)
+
+loss, gradient = losses.content_loss(features, target_features)
+loss_by_loops, gradient_by_loops = content_loss_by_loops(features, target_features)
+assert abs(loss / loss_by_loops - 1) < 1e-13
+assert tools.relative_error(gradient, gradient_by_loops) < 1e-13
 
 # %%
 # "0 if F < 0"
 # ------------
-# A feature map is taken after its ReLU and never below 0. The paper's second case speaks of the
-# number before the ReLU: where it is negative, small changes do nothing, and the derivative is 0.
-# This is ReLU's own derivative. It stands in ``relu_backward``, once, and every gradient passes it.
+# The paper's equation (2) has a second case: the derivative is 0 if :math:`F_{ij} < 0`. But a feature map
+# is taken after its :term:`ReLU`, and is never negative. What can this mean?
 #
-# An ``Objective`` is a sum of terms. Of ``ContentTerm`` alone, it is equation (1) as a function of the
-# image; ``set_targets`` shows the term the picture that it compares with. Along a random direction
-# the gradient must give the slope of centred differences (:doc:`l06_gradient_checking`). A wrong
-# twin must not: (2) carried down as if ReLU let all pass.
+# It speaks of the number *before* the ReLU. Take two such numbers, 2 and -1. After the ReLU they are
+# 2 and 0. Say the photograph has 5 at both places. Now increase each of them a little:
 
-WEIGHTS = tools.weights(__name__)
+before_relu = np.array([2.0, -1.0])
+photograph_has = np.array([5.0, 5.0])
+
+
+def loss_after_relu(before):
+    return np.sum((np.maximum(before, 0) - photograph_has) ** 2) / 2
+
+
+for step in np.array([0.01, 0.0]), np.array([0.0, 0.01]):
+    slope = (loss_after_relu(before_relu + step) - loss_after_relu(before_relu - step)) / 0.02
+    print(f"slope: {slope:.2f}")
+
+# %%
+# The first slope is :math:`2 - 5 = -3`, as (2) says. The second is 0, although :math:`0 - 5 = -5`: where
+# the ReLU's input is negative, a small change of it changes nothing. This is the ReLU's own derivative.
+# In the package it stands in one place, :func:`layers.relu_backward <nnstyle.layers.relu_backward>`, and
+# every gradient passes through it. So :func:`content_loss <nnstyle.losses.content_loss>` needs no second case.
+
+dy = np.maximum(before_relu, 0) - photograph_has  # equation (2), first case
+_, cache = layers.relu(before_relu)
+assert np.allclose(layers.relu_backward(dy, cache), [-3, 0])
+
+# %%
+# From the picture to the loss
+# ----------------------------
+# We change pixels, not features. So the gradient has to be carried down to the pixels
+# (:doc:`l05_backwards`). The package has an :class:`Objective <nnstyle.objective.Objective>` for this. It is a
+# sum of *terms*, and calling it with an image gives the loss and its gradient. Here the sum
+# has one term, a :class:`ContentTerm <nnstyle.objective.ContentTerm>`: equation (1) at one layer.
+# ``set_targets`` shows it the picture that it compares with.
+
+weights = tools.weights(__name__)
+preprocessing = weights.preprocessing
 
 
 def objective_of(network, terms, target):
-    """The sum of these terms, which compare with the picture `target`."""
+    """The sum of these terms, which all compare with the picture `target`."""
     set_targets(terms, network, target, target)
     return Objective(network, terms)
 
 
-def gradient_without_relu(image):
-    features, cache = exact.forward(image, ["conv3_1"])
+exact = Network(weights, dtype=np.float64, engine=layers)  # slow and exact, for checking
+term = ContentTerm("conv3_1")
+picture, target, direction = rng.normal(0, 50, size=(3, 16, 20, 3))
+objective = objective_of(exact, [term], target)
+loss, gradient = objective(picture)
+assert gradient.shape == picture.shape
+
+# %%
+# Is the gradient right? Move the picture a little to and fro along a random direction. The slope of the
+# loss must be the gradient times that direction (:doc:`l06_gradient_checking`). The step is tiny, so that
+# hardly any ReLU switches on or off on the way.
+
+step = 1e-8
+ahead, _ = objective(picture + step * direction)
+behind, _ = objective(picture - step * direction)
+slope = (ahead - behind) / (2 * step)
+print(f"slope {slope:.5f}, gradient times direction {np.vdot(gradient, direction):.5f}")
+assert abs(np.vdot(gradient, direction) - slope) < 1e-5 * abs(slope)
+
+# %%
+# A check is worth something only if it fails when it should. Here is a :term:`wrong twin`, a version with one
+# deliberate mistake: it forgets the second case. Everything passes back through each ReLU:
+
+
+def gradient_without_second_case(image):
+    """Equation (2) carried down to the pixels as if every ReLU let everything pass."""
+    features, steps = exact.forward(image, ["conv3_1"])
     equation_2 = features["conv3_1"] - term.features
-    cache = [(name, f, f is layers.relu_backward or kept) for name, f, kept in cache]
-    return exact.backward({"conv3_1": equation_2}, cache)
+    careless = []
+    for name, backward, cache in steps:
+        if backward is layers.relu_backward:
+            cache = np.ones_like(cache)  # "all inputs were positive"
+        careless.append((name, backward, cache))
+    return exact.backward({"conv3_1": equation_2}, careless)
 
 
-exact, term = Network(WEIGHTS, dtype=np.float64, engine=layers), ContentTerm("conv3_1")
-picture, other, direction = rng.normal(0, 50, size=(3, 16, 20, 3))
-objective = objective_of(exact, [term], other)
-step = 1e-8 * direction  # so small that hardly a ReLU switches on the way
-slope = (objective(picture + step)[0] - objective(picture - step)[0]) / 2e-8
-right = np.vdot(objective(picture)[1], direction)
-wrong = np.vdot(gradient_without_relu(picture), direction)
-print(f"slope {slope:.5f}, gradient {right:.5f}, without the second case {wrong:.5f}")
-assert abs(right - slope) < 1e-5 * abs(slope) and abs(wrong - slope) > 0.1 * abs(slope)
+wrong = np.vdot(gradient_without_second_case(picture), direction)
+print(f"slope {slope:.5f}, without the second case {wrong:.5f}")
+assert abs(wrong - slope) > 0.1 * abs(slope)
+
+# %%
+# The search
+# ----------
+# .. drawing:: content-search
+#    :alt: The photograph's features are kept as a target. Noise goes through the same network, the features are compared, and the gradient changes the noise.
+#    :name: drawing-content-search
+#
+#    The search: the network stays as it is, and the picture changes until its features are those of the photograph.
+#
+# Now the search itself. ``minimize`` lowers an objective step by step, by the method L-BFGS
+# of :doc:`lesson 10 <l10_both_and_lbfgs>`. Here it is enough to know that each iteration takes a
+# step that lowers the loss. The paper starts at white noise, and does not say how strong. We take
+# faint noise: grey, plus a tenth of the full range.
+
+SIZE = tools.size(__name__, 256)
+
+
+def noise(picture, strength, seed=1):
+    """White noise around grey, of a picture's size; of strength 1 it covers 0 to 255."""
+    uniform = np.random.default_rng(seed).uniform(-127.5, 127.5, picture.shape)
+    return preprocess(127.5 + strength * uniform, preprocessing)
+
+
+def shown(image):
+    """The picture that one gets to see: clipped to 0 .. 255 and rounded."""
+    return deprocess(image, preprocessing)
+
+
+# %%
+# While it searches we watch two numbers. One is the loss. The other is the correlation between the pixels
+# of the picture found and those of the photograph: 1 if they agree up to brightness and contrast, 0 if they
+# have nothing to do with each other. The optimizer never sees the second number.
+
+Found = namedtuple("Found", "image losses correlations objective")
+
+
+def correlation(a, b):
+    """Of all numbers in two arrays of one size."""
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+
+def search(layer, picture, start=None, iterations=60, bounds=None, extra=(), pooling="average", target=None):
+    """Look for an image with the picture's features at a layer."""
+    start = noise(picture, 0.1) if start is None else start
+    target = preprocess(picture, preprocessing) if target is None else target
+    objective = objective_of(Network(weights, pooling), [ContentTerm(layer), *extra], target)
+    content_losses, correlations = [], []
+
+    def watch(image, *_):
+        content_losses.append(objective.losses["content"])
+        correlations.append(correlation(shown(image), picture))
+
+    objective(start)
+    watch(start)
+    image, _ = minimize(objective, start, iterations, bounds, watch)
+    return Found(image, np.array(content_losses), np.array(correlations), objective)
+
+
+def report(name, found):
+    """Print the share of the initial loss that remains, and the correlation of pixels."""
+    remains = found.losses[-1] / found.losses[0]
+    print(f"{name:22} remaining loss {remains:8.4%}, correlation {found.correlations[-1]:.2f}")
+
 
 # %%
 # Figure 1, lower row
 # -------------------
-# Now the search, for the first layer of each block, as in the paper's figure. ``minimize`` lowers
-# the loss step by step, by the method L-BFGS of :doc:`lesson 10 <l10_both_and_lbfgs>`. The paper
-# starts at white noise and does not say how strong. Here it is faint: a tenth of the range.
+# The paper's figure has one picture for the first layer of each block. So do we, after 60 iterations:
 
-SIZE = tools.size(__name__, 192)
-LAYERS = "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"
-photo, prep = tools.photo(SIZE), WEIGHTS.preprocessing
-content = preprocess(photo, prep)
-noise = np.random.default_rng(1).uniform(-127.5, 127.5, photo.shape)
-grey, faint, strong = (preprocess(127.5 + s * noise, prep) for s in (0, 0.1, 1))
-Found = namedtuple("Found", "image loss pixels contrast loss_shown")
-correlation = lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1]
-shown = lambda image: deprocess(image, prep)  # clipped to 0..255 and rounded
+LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+photo = tools.photo(SIZE)
 
+found = {layer: search(layer, photo) for layer in LAYERS}
+for layer in LAYERS:
+    report(layer, found[layer])
 
-def contrast(picture):
-    """How much happens in each block of 8 x 8 pixels: the spread of its grey values."""
-    height, width = picture.shape[0] // 8, picture.shape[1] // 8
-    grey = picture.mean(axis=2)[: 8 * height, : 8 * width]
-    return grey.reshape(height, 8, width, 8).std(axis=(1, 3))
-
-
-def reconstruct(
-    layer, name="", start=faint, target=content, iterations=60, bounded=False, tv_weight=0, pooling="average"
-):
-    """Search; print the loss before, after, as shown; correlations with the photo."""
-    terms = [ContentTerm(layer), *([TotalVariationTerm(tv_weight)] if tv_weight else [])]
-    bounds, history = pixel_range(prep) if bounded else None, []
-
-    def note(image, *_):
-        history.append((objective.losses["content"], correlation(shown(image), photo)))
-
-    with Engine() as engine:
-        objective = objective_of(Network(WEIGHTS, pooling, engine=engine), terms, target)
-        objective(start)
-        note(start)
-        image, _ = minimize(objective, start, iterations, bounds, note)
-        objective(preprocess(shown(image), prep))
-    (loss, pixels), loss_shown = np.transpose(history), objective.losses["content"]
-    blocks = correlation(contrast(shown(image)), contrast(photo))
-    print(f"{name or layer:20} loss {loss[0]:7.0f} to {loss[-1]:4.0f}", end=", ")
-    print(f"shown {loss_shown:4.0f}; pixels {pixels[-1]:.2f}, contrast {blocks:.2f}")
-    return Found(image, loss, pixels, blocks, loss_shown)
-
-
-found = [reconstruct(layer) for layer in LAYERS]
-last = [one.pixels[-1] for one in found]  # at the end
-assert max(np.diff(last)) < -0.1 and last[4] < 0.2 and found[4].contrast > last[4] + 0.1
-pictures = [photo, *(shown(one.image) for one in found)]
-tools.save(tools.grid(pictures, ["the photograph", *LAYERS], 3), "l08_figure_1")
+# sphinx_gallery_start_ignore
+pictures = [photo, *(shown(found[layer].image) for layer in LAYERS)]
+tools.save(tools.grid(pictures, ["the photograph", *LAYERS], 2), "l08_figure_1")
+# sphinx_gallery_end_ignore
 
 # %%
-# ``conv1_1`` gives the photograph back. From ``conv2_1`` and ``conv3_1`` all is there and sharp,
-# but the sky is darker. ``conv4_1`` keeps edges: mountain, shore, trees and hut stand where they
-# stood, and what is between them is grey. From ``conv5_1`` outlines are left, and where things are.
-# Pixel by pixel, that picture has next to nothing to do with the photograph; but where much happens
-# in the one, much happens in the other. The arrangement is kept, exact pixels and colours are let
-# go. The paper calls this content, and takes it from a deep layer, ``conv4_2``.
-
-figure, axes = tools.plt.subplots(1, 2, figsize=(8, 2.6))
-for layer, one in zip(LAYERS, found):
-    axes[0].semilogy(one.loss / one.loss[0], label=layer)
-    axes[1].plot(one.pixels)
-    assert one.loss[10] > 5 * one.loss[-1]
-axes[0].set(xlabel="iterations of L-BFGS", ylabel="loss / loss of the noise")
-axes[1].set(xlabel="iterations of L-BFGS", ylabel="correlation of pixels")
-figure.legend(ncols=5, loc="outside upper center")
-tools.save(figure, "l08_iterations")
-
-# %%
-# After 10 iterations every loss is more than five times what it is after 60: stopped there, a
-# picture tells of the optimizer, not of the layer. (And some curves still rise: first exercise.)
+# From ``conv1_1`` the photograph comes back. From ``conv2_1`` and ``conv3_1`` everything is there and
+# sharp, but the sky is too dark and too even. From ``conv4_1`` we get edges: mountain, shore, trees and
+# hut are where they were, and the areas between them are grey. From ``conv5_1`` there are outlines, on grey.
 #
-# Each picture was made for one layer. Its content losses at all layers, divided by the noise's:
+# The deeper the layer, the less of the pixels comes back:
 
-network = Network(WEIGHTS)
-images = content, faint, *(one.image for one in found)
-target, start, *features = (network.forward(image, LAYERS)[0] for image in images)
-distance = lambda F, layer: losses.content_loss(F[layer], target[layer])[0]
-table = [[distance(F, at) / distance(start, at) for at in LAYERS] for F in features]
-print("      at:  ", *(f"{layer:>8}" for layer in LAYERS))
-for i, layer in enumerate(LAYERS):
-    print(f"from {layer}", *(f"{value:8.4f}" for value in table[i]))
-    assert min(table[i][:i], default=1) > 3 * max(table[i][i:])
-assert table[4][0] > 0.7
+final = [found[layer].correlations[-1] for layer in LAYERS]
+assert max(np.diff(final)) < 0
+assert final[0] > 0.99 and final[-1] < 0.2
 
 # %%
-# On the diagonal and to its right all is small: what satisfies a layer satisfies the deeper ones,
-# computed from it. To its left it is not: at ``conv1_1`` the last picture is about as bad as noise.
+# Pixel by pixel, the last picture has almost nothing in common with the photograph. Yet something has
+# been kept: the arrangement. Where much happens in the photograph, much happens in the picture.
+# To measure this, take blocks of 8 x 8 pixels, and compare how far the grey values spread in each block:
+
+
+def activity(picture):
+    """The standard deviation of the grey values in each block of 8 x 8 pixels."""
+    grey = picture.mean(axis=2)
+    height, width = grey.shape[0] // 8, grey.shape[1] // 8
+    blocks = grey[: 8 * height, : 8 * width].reshape(height, 8, width, 8)
+    return blocks.std(axis=(1, 3))
+
+
+for layer in LAYERS:
+    kept = correlation(activity(shown(found[layer].image)), activity(photo))
+    print(f"{layer}: correlation of pixels {found[layer].correlations[-1]:.2f}, of activity {kept:.2f}")
+assert kept > found["conv5_1"].correlations[-1] + 0.2
+
+# %%
+# This is what the paper calls *content*: which things are where, without their exact pixels. It takes
+# the content from a deep layer, ``conv4_2``.
 #
-# What the layer does not see
+# What one layer knows, deeper layers know as well
+# ------------------------------------------------
+# Each picture above was made for one layer. How well does it satisfy the others? The table has a row for
+# each picture and a column for each layer, with the content loss there. The loss of the noise is 1.
+
+network = Network(weights)
+
+
+def losses_at_all_layers(image):
+    """The content loss at each layer."""
+    features, _ = network.forward(image, LAYERS)
+    return np.array([losses.content_loss(features[layer], of_photo[layer])[0] for layer in LAYERS])
+
+
+of_photo, _ = network.forward(preprocess(photo, preprocessing), LAYERS)
+of_noise = losses_at_all_layers(noise(photo, 0.1))
+table = np.array([losses_at_all_layers(found[layer].image) / of_noise for layer in LAYERS])
+
+print("made for    loss at", *LAYERS, sep="  ")
+for layer, row in zip(LAYERS, table):
+    print(f"{layer}             ", *(f"{value:8.4f}" for value in row))
+
+# %%
+# On the diagonal and to the right of it the numbers are small: a deeper layer is computed from this one,
+# so what satisfies this one satisfies the deeper one, too. To the left they are large. At ``conv1_1`` the
+# picture made for ``conv5_1`` is about as bad as the noise:
+
+for i in range(1, len(LAYERS)):
+    assert table[i, :i].min() > 3 * table[i, i:].max()
+assert table[4, 0] > 0.7
+
+# %%
+# The layer or the optimizer?
 # ---------------------------
-# What makes no difference in a layer has no gradient, and stays as it was. The start matters:
+# The sky is too dark in the picture made for ``conv3_1``, and grey in the one made for ``conv5_1``. Who
+# has lost its colour: the layer, or the optimizer, which we stopped after 60 iterations?
+#
+# One thing can be said without any search. Count how many numbers the layer has for each
+# pixel of the picture, and how many of them are above 0. A value of 0 says only that the ReLU's input was
+# not positive. A picture has three numbers a pixel.
 
-choices = {
-    "strong noise": {"start": strong},
-    "strong noise, bounds": {"start": strong, "bounded": True},
-    "even grey": {"start": grey},
-    "max pooling": {"pooling": "max"},
-    "total variation 1e-3": {"tv_weight": 1e-3},
-}
-ways = [found[3], *(reconstruct("conv4_1", name, **choices[name]) for name in choices)]
-faintly, strongly, bounded, from_grey, by_max, smooth = ways
-assert strongly.loss_shown > 5 * strongly.loss[-1]
-assert all(one.loss_shown < 1.5 * one.loss[-1] for one in (faintly, bounded))
-assert strongly.contrast < faintly.contrast - 0.05 < from_grey.contrast + 0.05
-assert by_max.pixels[-1] < faintly.pixels[-1] < smooth.pixels[-1] - 0.05
-pictures = [shown(one.image) for one in ways]
-tools.save(tools.grid(pictures, ["faint noise", *choices], 3), "l08_ways")
+pixels = photo[..., 0].size
+print("          numbers a pixel   above 0")
+above_0 = {}
+for layer in LAYERS:
+    above_0[layer] = np.count_nonzero(of_photo[layer]) / pixels
+    print(f"{layer} {of_photo[layer].size / pixels:13.2f} {above_0[layer]:13.2f}")
 
 # %%
-# *Strong noise*, over the whole range, is there to the end. Its search ends far outside 0..255:
-# clipped for showing, the picture has many times the loss that was reported. With *bounds*,
-# L-BFGS-B stays inside, and what is shown is what was found. Faint noise needs no clipping. *Even
-# grey* works, too: the photograph's features differ from place to place, so the gradient does. *Max
-# pooling* sends each derivative to one value of four: a finer grain, less of the photograph. *Total
-# variation* (:doc:`lesson 12 <l12_choices>`) takes the grain away, but raises the loss.
+# The first three layers have more than three positive numbers for every pixel. They have room for the
+# whole picture. The last two have fewer. Imagine a small change of the picture: it has three numbers a
+# pixel to choose, and fewer equations to satisfy. So there are changes that the layer does not
+# notice, and many of them. These layers *must* discard something.
+
+assert min(above_0[layer] for layer in LAYERS[:3]) > 3
+assert max(above_0[layer] for layer in LAYERS[3:]) < 3
+
+# %%
+# Now let two searches run longer. They are for ``conv3_1``, which has room for everything, and for ``conv5_1``,
+# which has not. To save time they are for a smaller photograph.
+
+small = tools.photo(96)
+longer = {layer: search(layer, small, iterations=300) for layer in ("conv3_1", "conv5_1")}
+
+print("           iterations   remaining loss   correlation")
+for layer, one in longer.items():
+    for n in (20, 60, 150, 300):
+        print(f"{layer} {n:14} {one.losses[n] / one.losses[0]:16.4%} {one.correlations[n]:13.2f}")
+
+# sphinx_gallery_start_ignore
+figure, axes = tools.plt.subplots(1, 2, figsize=(9, 3))
+for layer, one in longer.items():
+    axes[0].semilogy(one.losses / one.losses[0], label=layer)
+    axes[1].plot(one.correlations, label=layer)
+for axis in axes:
+    axis.axvline(60, color="grey", linestyle=":")
+    axis.set(xlabel="iterations of L-BFGS")
+    axis.legend()
+axes[0].set(ylabel="remaining share of the loss")
+axes[1].set(ylabel="correlation of pixels", ylim=(0, 1))
+tools.save(figure, "l08_iterations")
+# sphinx_gallery_end_ignore
+
+# %%
+# On the left, both losses fall all the time. At the dotted line, after 60 iterations, less than 1 % remains. Someone who
+# looks at the loss alone might call both searches finished. On the right they differ:
 #
+# * For ``conv3_1`` the correlation climbs on and on. What comes back so late the layer had all along. It was *the
+#   optimizer* that had not got to it.
+# * For ``conv5_1`` the loss falls to less than a twentieth after the dotted line, and the correlation hardly moves. More
+#   iterations bring better features, but no better pixels. Here it is *the layer*.
+
+conv3, conv5 = longer["conv3_1"], longer["conv5_1"]
+assert max(conv3.losses[60] / conv3.losses[0], conv5.losses[60] / conv5.losses[0]) < 0.01
+assert conv3.correlations[300] > conv3.correlations[60] + 0.15
+assert conv5.losses[300] < conv5.losses[60] / 20
+assert conv5.correlations[300] < conv5.correlations[60] + 0.05
+
+# %%
+# Here are both, at the dotted line and at the end. Look at the sky of ``conv3_1``: in the photograph it is brighter than the rest. After
+# 60 iterations the search has found a small part of this difference, and after 300 more.
+
+stopped = {layer: search(layer, small, iterations=60) for layer in longer}
+
+
+def brightness_of_sky(picture):
+    """How much brighter the upper third is than the whole picture."""
+    return picture[: picture.shape[0] // 3].mean() - picture.mean()
+
+
+print(f"in the photograph: {brightness_of_sky(small):.0f}")
+for layer in longer:
+    early, late = (brightness_of_sky(shown(each[layer].image)) for each in (stopped, longer))
+    print(f"{layer}: {early:.0f} after 60 iterations, {late:.0f} after 300")
+
+# sphinx_gallery_start_ignore
+pictures, titles = [small], ["the photograph"]
+for layer in longer:
+    pictures.append(shown(stopped[layer].image))
+    titles.append(f"{layer}, 60 iterations")
+    pictures.append(shown(longer[layer].image))
+    titles.append(f"{layer}, 300 iterations")
+order = [0, 1, 2, 0, 3, 4]
+tools.save(tools.grid([pictures[i] for i in order], [titles[i] for i in order], 3), "l08_longer")
+# sphinx_gallery_end_ignore
+
+# %%
+# There is a second way to see what the layer discards: search again, from other noise. If the layer knew everything,
+# both searches would have to end at the same picture.
+
+again = search("conv5_1", small, start=noise(small, 0.1, seed=2), iterations=300)
+both = correlation(shown(conv5.image), shown(again.image))
+print(f"the two pictures made for conv5_1: correlation {both:.2f}")
+assert again.losses[-1] < 0.001 * again.losses[0]
+assert both < 0.4
+
+# %%
+# They are two different pictures, and neither is the photograph. Yet ``conv5_1`` can hardly tell the three apart:
+# less than a thousandth of the initial loss is left. Everything in which these pictures differ is what the layer does not
+# hold on to. Be careful with the word "colour", though: the layer is not blind to brightness as such. Make the photograph
+# darker, and its features change. But brightness can be made up for by other changes, and then the layer does not notice.
+
+darker = small * 0.7
+at_start, _ = conv5.objective(noise(small, 0.1))
+made_darker, _ = conv5.objective(preprocess(darker, preprocessing))
+print(f"the photograph made darker: {made_darker / at_start:.1%} of the initial loss")
+assert made_darker > 20 * again.losses[-1]
+
+# %%
+# What the layer does not see stays as it was
+# -------------------------------------------
+# If a change of the picture makes no difference to the layer, the gradient has no part along it. The search leaves it as it
+# was at the beginning. So the start matters. Here are six ways to search, all for ``conv4_2``, from which the paper takes the content:
+
+CONTENT = "conv4_2"
+medium = tools.photo(min(SIZE, 160))
+ways = {
+    "faint noise": search(CONTENT, medium),
+    "strong noise": search(CONTENT, medium, noise(medium, 1)),
+    "strong noise, bounds": search(CONTENT, medium, noise(medium, 1), bounds=pixel_range(preprocessing)),
+    "even grey": search(CONTENT, medium, noise(medium, 0)),
+    "max pooling": search(CONTENT, medium, pooling="max"),
+    "total variation": search(CONTENT, medium, extra=[TotalVariationTerm(1e-3)]),
+}
+for name, one in ways.items():
+    report(name, one)
+
+# sphinx_gallery_start_ignore
+tools.save(tools.grid([shown(one.image) for one in ways.values()], list(ways), 3), "l08_ways")
+# sphinx_gallery_end_ignore
+
+# %%
+# * *Strong noise*, over the full range, is still there at the end.
+# * *Even grey* works, too. The features of the photograph differ from place to place, and so does the gradient.
+# * *Max pooling* passes each derivative back to one value of four (:doc:`l04_relu_and_pooling`). The result has a
+#   finer grain, and less of the photograph.
+# * *Total variation* (:doc:`l12_choices`) is a second term, which punishes differences between
+#   neighbouring pixels. It removes the grain. The price is a larger content loss.
+
+if tools.is_embedded(weights):
+    assert ways["strong noise"].correlations[-1] < ways["faint noise"].correlations[-1]
+    assert ways["max pooling"].correlations[-1] < ways["faint noise"].correlations[-1]
+    assert ways["total variation"].correlations[-1] > ways["faint noise"].correlations[-1] + 0.05
+    assert ways["total variation"].losses[-1] > ways["faint noise"].losses[-1]
+
+# %%
+# *Bounds* need a word more. Nothing in equation (1) keeps pixels between 0 and 255. From strong noise
+# the search ends far outside. To show the picture, we have to clip it, and what we show is not what was found:
+
+
+def loss_as_shown(found):
+    """The content loss of the picture after clipping and rounding."""
+    found.objective(preprocess(shown(found.image), preprocessing))
+    return found.objective.losses["content"]
+
+
+for name in ("faint noise", "strong noise", "strong noise, bounds"):
+    print(f"{name:22} loss {ways[name].losses[-1]:6.0f}, as shown {loss_as_shown(ways[name]):6.0f}")
+
+# %%
+# Clipped, the picture has many times the loss that was reported. L-BFGS-B, the variant with bounds, stays inside
+# 0 to 255, and what it finds is what we see. Faint noise hardly needs bounds.
+
+assert loss_as_shown(ways["strong noise"]) > 5 * ways["strong noise"].losses[-1]
+assert loss_as_shown(ways["strong noise, bounds"]) < 1.5 * ways["strong noise, bounds"].losses[-1]
+assert loss_as_shown(ways["faint noise"]) < 1.5 * ways["faint noise"].losses[-1]
+
+# %%
 # What could go wrong
 # -------------------
-# *Two ways of preprocessing*: the target from pixels of 0 to 255, the image's features from
-# preprocessed values. The loss falls as it should, to a picture too bright by the forgotten mean.
-# *The image as its own target*: no loss, no gradient, and no complaint. The noise is the result.
+# *Stopping early and blaming the layer.* That is the mistake of the section before last. A small loss is no proof
+# that the search is over.
+#
+# *Preprocessing only one of the two pictures.* Suppose the target's features come from pixels of 0 to 255, and the
+# image's from preprocessed values. The loss falls as it should. The result is too bright, by the mean that was forgotten:
 
-raw = reconstruct("conv1_1", target=photo.astype(np.float32))
-assert raw.loss[-1] < 0.03 * raw.loss[0] and shown(raw.image).mean() > photo.mean() + 50
-still = reconstruct("conv4_1", target=faint)
-assert not any(still.loss) and np.array_equal(still.image, faint)
+forgotten = search("conv1_1", small, target=small.astype(np.float32))
+report("mean forgotten", forgotten)
+brighter = shown(forgotten.image).mean() - small.mean()
+print(f"too bright by {brighter:.0f} of 255")
+assert forgotten.losses[-1] < 0.03 * forgotten.losses[0]
+assert brighter > 50
+
+# %%
+# *Taking the image itself as the target.* There is no loss, no gradient, and no complaint. The noise is the result:
+
+start = noise(small, 0.1)
+itself = search("conv4_1", small, start, target=start)
+assert not itself.losses.any()
+assert np.array_equal(itself.image, start)
 
 # %%
 # Exercises
 # ---------
 # .. exercise::
 #
-#    Where ``conv2_1`` has made the sky dark, is it the layer that has lost the brightness?
+#    (easy) In Figure 1 above, ``conv2_1`` has made the sky too dark. Is it the layer that has lost the brightness?
 #
 # .. solution::
 #
-# No: its correlation still rises at the end. The optimizer takes longer over it:
+# No. Its correlation is still rising when we stop. With more iterations the sky comes back:
 
-pixels = reconstruct("conv2_1", iterations=120).pixels
-assert pixels[-1] > pixels[60] + 0.05
+sky = search("conv2_1", small, iterations=200).correlations
+print(f"correlation after 60 iterations {sky[60]:.2f}, after 200 {sky[200]:.2f}")
+assert sky[200] > sky[60] + 0.05
+assert sky[200] > 0.95
 
 # %%
 # .. exercise::
 #
-#    Compare, on even grey, the gradients of content (``conv4_1``) and of style (``conv1_1``).
+#    (easy) Is content tied to places? Compute the content losses of the photograph mirrored left to right, at all
+#    layers, and divide them by those of the noise.
 #
 # .. solution::
 #
-# Style compares sums over all positions (:doc:`l09_style`). On even grey positions are alike, edges
-# apart, and so are their gradients: they change the colour, and make no strokes. Style needs noise.
+# It is, in every layer. The mirrored photograph shows the same things, in other places. Its loss is of the size
+# of the noise's, or larger, although to us it looks almost the same:
 
-for term in (ContentTerm("conv4_1"), StyleTerm("conv1_1")):
-    inside = objective_of(network, [term], content)(grey)[1][8:-8, 8:-8]
-    spread = inside.std(axis=(0, 1)).max() / np.abs(inside).max()
-    print(f"{term.name}: spread of the gradient / its largest value: {spread:.1e}")
-    assert spread > 0.03 if term.name == "content" else spread < 1e-3
+mirrored = losses_at_all_layers(preprocess(photo[:, ::-1], preprocessing)) / of_noise
+print("mirrored:", *(f"{value:.2f}" for value in mirrored))
+assert mirrored.min() > 0.5
+
+# %%
+# .. exercise::
+#
+#    (medium) Now shift the photograph by 2 pixels instead. Which layers mind least? Why is this so?
+#
+# .. solution::
+#
+# The deeper the layer, the smaller the share, apart from small ups and downs. Two pixels are two whole steps in ``conv1_1``, but
+# an eighth of a step in ``conv5_1``, and its wide receptive fields see almost the same:
+
+moved = np.roll(photo, 2, axis=1)
+shifted = losses_at_all_layers(preprocess(moved, preprocessing)) / mirrored / of_noise
+print("shifted, relative to mirrored:", *(f"{value:.2f}" for value in shifted))
+assert shifted[4] < shifted[3] < shifted[0]
+
+# %%
+# .. exercise::
+#
+#    (medium) Start at even grey. Compare the first gradient of the content loss (``conv4_1``) with that of the style loss
+#    (``conv1_1``), which you will meet in the next lesson: it compares sums over all positions. Which of them
+#    differs from pixel to pixel?
+#
+# .. solution::
+#
+# Only that of the content loss. On even grey, away from the border, all positions are alike, and a sum over positions has
+# no reason to treat them differently. Its gradient changes the colour of the whole picture and makes no strokes.
+# The content loss compares place by place, with a photograph that differs from place to place. So the style loss needs
+# noise at the start, and the content loss does not.
+
+
+def spread_inside(term):
+    """How much the gradient differs from pixel to pixel away from the border, relative to its largest value."""
+    objective = objective_of(network, [term], preprocess(photo, preprocessing))
+    _, gradient = objective(noise(photo, 0))
+    inside = gradient[8:-8, 8:-8]
+    return inside.std(axis=(0, 1)).max() / np.abs(inside).max()
+
+
+of_content, of_style = spread_inside(ContentTerm("conv4_1")), spread_inside(StyleTerm("conv1_1"))
+print(f"spread of the gradient: content {of_content:.1e}, style {of_style:.1e}")
+assert of_content > 0.03
+assert of_style < 1e-3
+
+# %%
+# .. exercise::
+#
+#    (hard) Search for the photograph's ``conv4_1`` from the *painting* instead of noise. Predict first: what will be
+#    left of the painting?
+#
+# .. solution::
+#
+# What ``conv4_1`` does not see stays. The large shapes become the photograph's, but the fine grain of the painting is still
+# there: the result is closer to the painting than what is found from noise.
+
+painting = tools.painting(small.shape[1])[: small.shape[0]]
+from_painting = search("conv4_1", small, preprocess(painting, preprocessing), iterations=100)
+from_noise = search("conv4_1", small, iterations=100)
+report("from the painting", from_painting)
+likeness = {
+    "from the painting": correlation(shown(from_painting.image), painting),
+    "from noise": correlation(shown(from_noise.image), painting),
+}
+print("correlation with the painting:", likeness)
+assert likeness["from the painting"] > likeness["from noise"] + 0.1
+
+# sphinx_gallery_start_ignore
+pictures = [painting, shown(from_painting.image), shown(from_noise.image)]
+tools.save(tools.grid(pictures, ["the start", *likeness], 3), "l08_from_painting")
+# sphinx_gallery_end_ignore
 
 # %%
 # Where next
 # ----------
-# :doc:`l09_style`. In the package: ``nnstyle/losses.py`` and ``nnstyle/objective.py``.
+# :doc:`l09_style` makes a loss of what this one ignores: which things occur together, wherever they are. In the
+# package: ``nnstyle/losses.py`` and ``nnstyle/objective.py``.
