@@ -422,7 +422,7 @@ tools.save(tools.grid(rows, titles, columns=7, width=11), "l07_patches")
 # ``conv3_1`` and ``conv4_1`` it is a texture or a small shape. In ``conv5_1`` a patch is a whole scene. The maps become
 # coarser from row to row: this is what "deeper" means in the rest of the book.
 #
-# Sixteen patches from two pictures prove little. The same search over thousands of photographs is in
+# Eight filters and two pictures prove little. The same search over thousands of photographs is in
 # :ref:`Zeiler and Fergus (2014) <zeiler2014>`.
 #
 # What could go wrong
