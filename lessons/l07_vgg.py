@@ -75,10 +75,11 @@ assert multiplications(3, 64, size=1) == 1728
 #   sides: 10 pixels.
 #
 # .. drawing:: receptive-field
-#    :alt: Rows of circles, one for each layer. Lines lead from one circle at the top to more and more circles further down.
+#    :alt: Rows of boxes, one row for each layer: one value of conv2_1 depends on 3, 6, 8 and at last 10 values below. Under it, nested squares.
 #    :name: drawing-receptive-field
 #
-#    How a receptive field grows: from layer to layer, and faster after a pooling.
+#    Above: the example, seen from the last layer down. One value of ``conv2_1`` depends on 3 values after the pooling, and so on. Below: the
+#    receptive fields of some layers of VGG-19.
 #
 # In general, let :math:`r` be the width of the field, and :math:`j` the distance in pixels between neighbouring
 # values. A window of :math:`k` values with stride :math:`s` changes both, the width first:

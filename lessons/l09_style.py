@@ -290,6 +290,19 @@ tools.save(tools.grid([painting, *textures], ["the painting", *titles], columns=
 # ``conv1_1`` alone gives patches of the painting's colours, without direction. With ``conv2_1``, short bent strokes
 # appear. From ``conv3_1`` on, strokes run side by side in long streams that turn and curl.
 #
+# Here are two of the same kind for *The Starry Night*, 512 pixels wide, after 500 iterations (``python -m lessons.paper_figures``;
+# :doc:`../figures` has the others):
+#
+# .. figure:: ../figures/figure1_style_conv2_1.webp
+#    :alt: Small blue, black and yellow patches with short strokes.
+#
+#    *The Starry Night* by ``conv1_1`` and ``conv2_1``: colours, and short strokes.
+#
+# .. figure:: ../figures/figure1_style_conv4_1.webp
+#    :alt: Larger patches, crossed by long strokes that run side by side.
+#
+#    Up to ``conv4_1``: strokes run side by side, in larger patches.
+#
 # Nothing is where it was in the painting. Some grain of the noise is left.
 
 for layer, picture in zip(STYLE_LAYERS, textures):
