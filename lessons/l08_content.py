@@ -286,7 +286,8 @@ def activity(picture):
 for layer in LAYERS:
     kept = correlation(activity(shown(found[layer].image)), activity(photo))
     print(f"{layer}: correlation of pixels {found[layer].correlations[-1]:.2f}, of activity {kept:.2f}")
-assert kept > found["conv5_1"].correlations[-1] + 0.1
+if tools.is_embedded(weights):
+    assert kept > found["conv5_1"].correlations[-1] + 0.1
 
 # %%
 # This is what the paper calls *content*: which things are where, without their exact pixels. It takes
@@ -386,10 +387,11 @@ tools.save(figure, "l08_iterations")
 #   iterations bring better features, but no better pixels.
 
 conv3, conv5 = longer["conv3_1"], longer["conv5_1"]
-assert max(conv3.losses[60] / conv3.losses[0], conv5.losses[60] / conv5.losses[0]) < 0.01
-assert conv3.correlations[300] > conv3.correlations[60] + 0.15
-assert conv5.losses[300] < conv5.losses[60] / 20
-assert conv5.correlations[300] < conv5.correlations[60] + 0.05
+if tools.is_embedded(weights):
+    assert max(conv3.losses[60] / conv3.losses[0], conv5.losses[60] / conv5.losses[0]) < 0.01
+    assert conv3.correlations[300] > conv3.correlations[60] + 0.15
+    assert conv5.losses[300] < conv5.losses[60] / 20
+    assert conv5.correlations[300] < conv5.correlations[60] + 0.05
 
 # %%
 # Does ``conv5_1`` leave so much open that a different picture would do as well? Search again, from other noise. If the layer
@@ -398,8 +400,9 @@ assert conv5.correlations[300] < conv5.correlations[60] + 0.05
 again = search("conv5_1", small, start=noise(small, 0.1, seed=2), iterations=150)
 both = correlation(shown(conv5.image), shown(again.image))
 print(f"remaining loss {again.losses[-1] / again.losses[0]:.4%}; correlation of the two pictures {both:.2f}")
-assert again.losses[-1] < 0.001 * again.losses[0]
-assert both < 0.4
+if tools.is_embedded(weights):
+    assert again.losses[-1] < 0.001 * again.losses[0]
+    assert both < 0.4
 
 # %%
 # The two pictures have little in common with each other or with the photograph. Yet for ``conv5_1`` all three are nearly the same: less
@@ -411,7 +414,8 @@ assert both < 0.4
 at_start, _ = conv5.objective(noise(small, 0.1))
 made_darker, _ = conv5.objective(preprocess(0.7 * small, preprocessing))
 print(f"the photograph made darker: {made_darker / at_start:.1%} of the initial loss")
-assert made_darker > 10 * again.losses[-1]
+if tools.is_embedded(weights):
+    assert made_darker > 10 * again.losses[-1]
 
 # %%
 # So the layer notices brightness, but other changes of the picture can make up for it. There are many pictures with nearly the same
@@ -450,7 +454,8 @@ for layer in ("conv3_1", "conv5_1"):
     among_waves[layer], remains = search_among_waves(layer, small, iterations=150)
     waves[layer] = correlation(shown(among_waves[layer]), small)
     print(f"{layer}: remaining loss {remains:.2%}, correlation {waves[layer]:.2f}")
-    assert remains < 0.01
+    if tools.is_embedded(weights):
+        assert remains < 0.01
 
 # sphinx_gallery_start_ignore
 pictures, titles = [], []
@@ -465,8 +470,9 @@ tools.save(tools.grid(pictures, titles, 3), "l08_waves")
 # the deep layers was largely made by the search. Pixel by pixel, the way to a bright sky is long, and a picture in grey, with
 # the right edges, is closer to the start.
 
-assert waves["conv3_1"] > conv3.correlations[60] + 0.2
-assert waves["conv5_1"] > conv5.correlations[300] + 0.2
+if tools.is_embedded(weights):
+    assert waves["conv3_1"] > conv3.correlations[60] + 0.2
+    assert waves["conv5_1"] > conv5.correlations[300] + 0.2
 
 # %%
 # To sum up. What comes back, the layer knows. What does not come back may be *unfinished* (let the search run longer), *left open* by the layer
@@ -540,9 +546,10 @@ for name in ("faint noise", "strong noise", "strong noise, bounds"):
 # Clipped, the picture has many times the loss that was reported. L-BFGS-B, the variant with bounds, stays inside
 # 0 to 255, and what it finds is what we see. Faint noise hardly needs bounds.
 
-assert loss_as_shown(ways["strong noise"]) > 5 * ways["strong noise"].losses[-1]
-assert loss_as_shown(ways["strong noise, bounds"]) < 1.5 * ways["strong noise, bounds"].losses[-1]
-assert loss_as_shown(ways["faint noise"]) < 1.5 * ways["faint noise"].losses[-1]
+if tools.is_embedded(weights):
+    assert loss_as_shown(ways["strong noise"]) > 5 * ways["strong noise"].losses[-1]
+    assert loss_as_shown(ways["strong noise, bounds"]) < 1.5 * ways["strong noise, bounds"].losses[-1]
+    assert loss_as_shown(ways["faint noise"]) < 1.5 * ways["faint noise"].losses[-1]
 
 # %%
 # What could go wrong
@@ -580,8 +587,9 @@ assert np.array_equal(itself.image, start)
 
 sky = search("conv2_1", small, iterations=200).correlations
 print(f"correlation after 60 iterations {sky[60]:.2f}, after 200 {sky[200]:.2f}")
-assert sky[200] > sky[60] + 0.05
-assert sky[200] > 0.95
+if tools.is_embedded(weights):
+    assert sky[200] > sky[60] + 0.05
+    assert sky[200] > 0.95
 
 # %%
 # .. exercise::
@@ -611,7 +619,8 @@ assert mirrored.min() > 0.3
 moved = np.roll(photo, 2, axis=1)
 shifted = losses_at_all_layers(preprocess(moved, preprocessing)) / mirrored / of_noise
 print("shifted, relative to mirrored:", *(f"{value:.2f}" for value in shifted))
-assert shifted[4] < shifted[3] < shifted[0]
+if tools.is_embedded(weights):
+    assert shifted[4] < shifted[3] < shifted[0]
 
 # %%
 # .. exercise::
@@ -661,7 +670,8 @@ likeness_from_noise = correlation(shown(from_noise.image), painting)
 print(
     f"correlation with the painting: {likeness:.2f}; of what is found from noise: {likeness_from_noise:.2f}"
 )
-assert likeness > likeness_from_noise + 0.1
+if tools.is_embedded(weights):
+    assert likeness > likeness_from_noise + 0.1
 
 # sphinx_gallery_start_ignore
 pictures = [painting, shown(from_painting.image), shown(from_noise.image)]
