@@ -679,6 +679,13 @@ tools.save(tools.grid(pictures, ["the start", "found from it", "found from noise
 # sphinx_gallery_end_ignore
 
 # %%
+# With a VGG-16
+# -------------
+# We ran ``python -m lessons.l08_content --size 96 --weights FILE`` with a VGG-16 of full width, trained further to find edges. The
+# pictures do the same: correlations of 1.00, 0.96, 0.37, 0.16 and 0.05 after 60 iterations (with the embedded
+# network at this size: 1.00, 0.85, 0.58, 0.24 and 0.08). It has twice as many numbers a pixel, and fewer of them are positive: in ``conv4_1`` 3.68 of 8, in
+# ``conv5_1`` 0.30 of 2. After 300 iterations ``conv3_1`` is at 0.56 and still rising, and ``conv5_1`` at 0.09.
+#
 # Where next
 # ----------
 # :doc:`l09_style` makes a loss of what this one ignores: which things occur together, wherever they are. In the
