@@ -851,7 +851,7 @@ with np.errstate(invalid="ignore"):
 # With a VGG-16
 # -------------
 # We ran ``python -m lessons.l09_style --size 96 --weights FILE`` with a VGG-16 of full width, trained further to find edges. Its textures get
-# as near to the painting in the first three layers (0.13 to 0.14), but not in ``conv4_1`` (0.32) and ``conv5_1`` (0.82; the embedded network: 0.07). That
+# near to the painting in the first three layers (0.13 to 0.14), but not in ``conv4_1`` (0.32) and ``conv5_1`` (0.82; the embedded network: 0.07). That
 # file is not rescaled, and its deep layers have little weight in the sum until it is (:doc:`lesson 12 <l12_choices>`).
 #
 # Where next
