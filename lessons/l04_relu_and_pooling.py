@@ -219,7 +219,12 @@ assert not with_relu.any()
 #
 # .. math::
 #
-#    y_{i,j} = B + \sum_{p=0}^{4} \sum_{q=0}^{4} x_{i+p-2,\,j+q-2}\; m_{p,q}, \qquad
+#    y_{i,j} = B + \sum_{p=0}^{4} \sum_{q=0}^{4} x_{i+p-2,\,j+q-2}\; m_{p,q}
+#
+# with
+#
+# .. math::
+#
 #    m_{p,q} = \sum_{u+u'=p} \; \sum_{v+v'=q} w_{u,v}\, w'_{u',v'}, \qquad B = b' + b \sum_{u',v'} w'_{u',v'}
 #
 # This is one convolution with a kernel :math:`m` of 5 x 5 and a bias :math:`B`. In code:
