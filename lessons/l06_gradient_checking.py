@@ -239,8 +239,8 @@ print(f"best errors {epsilon ** (1 / 2):.0e} and {epsilon ** (2 / 3):.0e}")
 #    f(1 + ih) = (1 + ih)^3 = 1 + 3 i h - 3 h^2 - i h^3, \qquad
 #    \frac{\operatorname{Im} f(1 + ih)}{h} = 3 - h^2
 #
-# The imaginary part, divided by :math:`h`, is the slope 3, up to an error of :math:`h^2`. For any smooth
-# function, put :math:`ih` for :math:`h` in Taylor's series. Even powers of :math:`ih` are real, and odd ones
+# The imaginary part, divided by :math:`h`, is the slope 3, up to an error of :math:`h^2`. For any
+# function that Taylor's series describes, put :math:`ih` for :math:`h` in the series. Even powers of :math:`ih` are real, and odd ones
 # are imaginary: :math:`(ih)^3 = -i h^3`. So
 #
 # .. math::
