@@ -9,7 +9,7 @@ same paper, and showed a table of nine pictures, for three style weights and thr
 all of them were grey. This appendix finds out why. It is a detective story with several suspects, and it
 shows how one looks for a mistake in a program that runs, lowers its loss, and does not paint.
 
-*Reading time: 20 minutes. Difficulty: 2 of 3. You need: lessons 10 and 11.*
+*Reading time: 25 minutes. Difficulty: 2 of 3. You need: lessons 10 and 11.*
 """
 
 # %%
@@ -49,7 +49,7 @@ OLD_BETAS, OLD_STEPS, OLD_RATE = (100, 1000, 10000), (100, 500, 1000), 0.001
 network = Network(weights)
 photo = preprocess(tools.photo(SIZE), scaling)
 painting = preprocess(tools.painting(SIZE), scaling)
-noise = np.random.default_rng(0).uniform(0, 255, photo.shape) - scaling.mean
+noise = np.random.default_rng(0).uniform(0, 255, photo.shape) - scaling.mean  # the scale is 1 here
 
 # %%
 # The old loss in the words of this book
@@ -343,13 +343,6 @@ tools.save(tools.grid(pictures, titles, columns=2), "a1_stretch")
 # sphinx_gallery_end_ignore
 
 # %%
-# Another network
-# ---------------
-# The argument did not use this network, and holds with a VGG-16 of full width as well (``python -m
-# lessons.a1_grey_pictures --size 48 --weights FILE``). After 1000 steps at the old rate the numbers have
-# typically moved by 0.93 to 0.97 levels. With a rate of 5 the distance from the photograph at conv4_2 is 1.00,
-# and with our weights as well 0.29.
-#
 # Exercises
 # ---------
 # .. exercise::
@@ -412,6 +405,13 @@ assert np.isclose(longest_step, bound, rtol=1e-4)
 assert np.isclose(bound, 7.27, rtol=1e-3)
 
 # %%
+# With a VGG-16
+# -------------
+# The argument did not use this network, and holds with a VGG-16 of full width as well (``python -m
+# lessons.a1_grey_pictures --size 48 --weights FILE``). After 1000 steps at the old rate the numbers have
+# typically moved by 0.93 to 0.97 levels. With a rate of 5 the distance from the photograph at conv4_2 is 1.00,
+# and with our weights as well 0.29.
+#
 # Where next
 # ----------
 # Back to :doc:`l12_choices`, if you came from lesson 11. In the package: ``nnstyle/optimizers/adam.py``

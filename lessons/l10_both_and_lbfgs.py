@@ -9,8 +9,9 @@ with a weight. What is left is a walk downhill, in as many dimensions as the pic
 This lesson checks the gradient of the sum. Then it derives, on a valley that one can draw, how
 gradient descent, Adam and L-BFGS walk, and at the end lets all three paint.
 
-*Reading time: 60 minutes. Difficulty: 3 of 3. You need: lessons 5, 6, 8 and 9, and what a matrix
-does to a vector. On a first reading, skip the section on Adam.*
+*Reading time: 95 minutes. Difficulty: 3 of 3. You need: lessons 5, 6, 8 and 9, and what a matrix
+does to a vector. "How Adam walks" is a good place to begin a second sitting. On a first reading, its list of
+three changes to the gradient is enough for what follows.*
 """
 
 # %%
@@ -300,7 +301,10 @@ print(f"B for a picture of 512 x 341: {n} x {n} numbers, {n**2 * 4 / 1e12:.1f} T
 #
 # .. math:: H y = s
 #
-# The correction multiplies :math:`H` from both sides, and adds a matrix:
+# Many matrices do. BFGS takes the symmetric one that is nearest to the old :math:`H`, where "nearest" is
+# measured in a certain weighted norm (:ref:`Nocedal and Wright (2006) <nocedal2006>`, chapter 6), so that little
+# of what was learned before is lost. We take this from the book, and check the properties that we need. The
+# correction multiplies :math:`H` from both sides, and adds a matrix:
 #
 # .. math:: H_{new} = V^T H V + \rho\, s s^T, \qquad V = 1 - \rho\, y s^T, \qquad \rho = \frac{1}{s^T y}
 #
@@ -349,11 +353,12 @@ assert np.allclose(H @ y, s)
 # second step ends there. Gradient descent, given the lowest point of each line, needs many more: it crosses
 # the floor again and again, and each step takes it only 1/13 of the way to the minimum.
 
-x_1 = START + s
-p = -H @ (B @ x_1)
-assert np.isclose(p[0] * x_1[1], p[1] * x_1[0]) and p @ x_1 < 0  # the direction of -x_1
-x_2 = x_1 - (p @ B @ x_1) / (p @ B @ p) * p
-assert np.allclose(x_2, 0)
+first_point = START + s
+p = -H @ (B @ first_point)
+assert np.isclose(p[0] * first_point[1], p[1] * first_point[0])  # along the line through the minimum,
+assert p @ first_point < 0  # and towards it
+second_point = first_point - (p @ B @ first_point) / (p @ B @ p) * p
+assert np.allclose(second_point, 0)
 steepest = [START]
 for _ in range(30):
     g = B @ steepest[-1]
@@ -365,7 +370,7 @@ figure, axis = tools.plt.subplots(figsize=(8, 2.6))
 across, along = np.meshgrid(np.linspace(-2, 27, 100), np.linspace(-1.6, 1.6, 100))
 axis.contour(across, along, across**2 + 25 * along**2, colors="#999999", linewidths=0.7)
 axis.plot(*np.transpose(steepest), ".-", label="gradient descent, 30 steps")
-axis.plot(*np.transpose([START, x_1, x_2]), "o-", label="BFGS, 2 steps", markersize=5)
+axis.plot(*np.transpose([START, first_point, second_point]), "o-", label="BFGS, 2 steps", markersize=5)
 axis.set(xlabel="$x_1$", ylabel="$x_2$")
 axis.legend(loc="lower left")
 tools.save(figure, "l10_valley")
@@ -413,8 +418,8 @@ assert np.allclose(times_H(g_0, [(s, y)], gamma), H @ g_0)
 # %%
 # Now unroll it. Going in, the calls run from the latest pair to the earliest, and each keeps its :math:`a`.
 # Coming back, they run from the earliest to the latest. These are the two loops of the *two-loop recursion*
-# (:ref:`Nocedal and Wright (2006) <nocedal2006>`, algorithm 7.4). With ten pairs they cost 40 products and
-# sums for each number of the picture, far less than an evaluation of (7).
+# (:ref:`Nocedal and Wright (2006) <nocedal2006>`, algorithm 7.4). With ten pairs they cost 40
+# multiplications and 40 additions for each number of the picture, far less than an evaluation of (7).
 #
 # .. drawing:: lbfgs
 #    :alt: Three pairs s, y in a row. The first loop passes them from the newest to the oldest and leaves a number a at each; then the vector is scaled by gamma; the second loop passes them from the oldest to the newest and uses the numbers a again.
@@ -479,8 +484,8 @@ assert tools.relative_error(-lbfgs.direction(g, package_steps), expected) < 1e-1
 
 # %%
 # So :math:`H` has the three properties derived above: it is symmetric, it is positive, and it agrees with
-# the latest step. A wrong twin that runs through the second loop in the order of the first has none of
-# this.
+# the latest step. A wrong twin runs through the second loop in the order of the first. Its product is another
+# one, and it does not agree with the latest step.
 
 
 def wrong_order(g, pairs, gamma):
@@ -499,8 +504,10 @@ assert np.allclose(dense, dense.T)
 assert np.linalg.eigvalsh(dense).min() > 0
 assert tools.relative_error(-direction(y, pairs), s) < 1e-10
 seen = tools.relative_error(wrong_order(g, pairs, gamma), expected)
-print(f"in the wrong order: relative error {seen:.1g}")
+disagreement = tools.relative_error(wrong_order(y, pairs, gamma), s)
+print(f"in the wrong order: relative error {seen:.1g}; off the latest step by {disagreement:.1g}")
 assert seen > 0.1
+assert disagreement > 0.05
 
 # %%
 # And if we go exactly to the lowest point of each line? In 2 dimensions the walk ended with the second
@@ -868,15 +875,6 @@ print(f"evaluations in the first iteration: {in_units.count}; without the unit: 
 assert in_units.count < plain.count
 
 # %%
-# Another network
-# ---------------
-# All this also runs with a VGG-16 of full width, rescaled as in :doc:`appendix B <a2_rescaling>`
-# (``python -m lessons.l10_both_and_lbfgs --size 96 --weights FILE``). The gradient check and the order of
-# the three ways are the same: of the initial loss 5.1 % remains with L-BFGS and 5.8 % with the better rate
-# of Adam; with the embedded network and this size it is 1.2 % and 1.5 %. What differs is gradient descent:
-# there all three rates climb at once, because its losses curve more steeply. A rate has to be found anew
-# for each network, and L-BFGS finds its own.
-#
 # Exercises
 # ---------
 # .. exercise::
@@ -978,6 +976,15 @@ assert max(ends[1, 1.0][0], ends[3, 1.0][0], ends[10, 1.0][0]) < 1e-7
 assert ends[10, 0.9][1] < ends[1, 0.9][1] / 10
 
 # %%
+# With a VGG-16
+# -------------
+# All this also runs with a VGG-16 of full width, rescaled as in :doc:`appendix B <a2_rescaling>`
+# (``python -m lessons.l10_both_and_lbfgs --size 96 --weights FILE``). The gradient check and the order of
+# the three ways are the same: of the initial loss 5.1 % remains with L-BFGS and 5.8 % with the better rate
+# of Adam; with the embedded network and this size it is 1.2 % and 1.5 %. What differs is gradient descent:
+# there all three rates climb at once, because its losses curve more steeply. A rate has to be found anew
+# for each network, and L-BFGS finds its own.
+#
 # Where next
 # ----------
 # :doc:`l11_the_picture`: with the sum and a way down, the paper's figures. In the package:

@@ -10,7 +10,7 @@ Figures 2 and 3 from the sample pictures, measures what the paper calls its key 
 content and style can be separated, and asks what its remarks on human vision rest on. On the way we
 see why a good ratio of the two weights does not fit another network.
 
-*Reading time: 40 minutes. Difficulty: 2 of 3. You need: lessons 8, 9 and 10.*
+*Reading time: 50 minutes. Difficulty: 2 of 3. You need: lessons 8, 9 and 10.*
 """
 
 # %%
@@ -22,7 +22,7 @@ see why a good ratio of the two weights does not fit another network.
 # 1. *Targets.* Run both pictures through the network once. Keep the feature maps :math:`P` of the
 #    photograph and the Gram matrices :math:`A^l` of the painting.
 # 2. *Initial image.* White noise in the paper; in this lesson the photograph, from which fewer steps are
-#    needed.
+#    needed (:doc:`lesson 12 <l12_choices>` compares the starts).
 # 3. *Objective.* Equation (7) as a sum of terms, with its gradient.
 # 4. *Optimizer.* L-BFGS (:doc:`lesson 10 <l10_both_and_lbfgs>`) lowers it, for as many iterations as asked.
 # 5. *Deprocess.* Add the mean colour again, cut off below 0 and above 255, and round.
@@ -223,11 +223,11 @@ tools.save(tools.grid(cells, titles, columns=3), "l11_four")
 # would mistake a row or a column. But looking is not measuring. So we ask the network two questions about
 # each of the four pictures.
 #
-# - *Content.* Do its filters at conv4_2 respond at the same places as for each of the two contents? We take
+# - *Content.* Do its filters at ``conv4_2`` respond at the same places as for each of the two contents? We take
 #   the correlation of the feature maps, after subtracting each filter's mean: 1 means the same pattern, 0
 #   none in common.
 # - *Style.* How far are its Gram matrices from those of each style, on average over the five layers? The
-#   distance is relative: 0 means equal, 1 means as far as an array of zeros.
+#   distance is relative: 0 means equal, 1 means as far as an array of zeros. More than 1 is possible.
 
 
 def look_at(network, image):
@@ -353,8 +353,8 @@ assert np.allclose(louder, [3**2, 3**4])
 assert np.allclose(larger, [2, 1])
 
 # %%
-# Let us make a louder network and see. Multiply the kernel of conv1_1 by :math:`c`, and every bias as well.
-# Then conv1_1 gives :math:`c` times what it gave, and every later ReLU, pooling and convolution passes the
+# Let us make a louder network and see. Multiply the kernel of ``conv1_1`` by :math:`c`, and every bias as well.
+# Then ``conv1_1`` gives :math:`c` times what it gave, and every later ReLU, pooling and convolution passes the
 # factor on. With :math:`c = 16`, a power of two, even the rounding stays the same.
 
 c = np.float32(16)
@@ -396,7 +396,7 @@ if tools.is_embedded(WEIGHTS):
 #
 # Figure 3
 # --------
-# The paper's Figure 3 has the style layers in its rows, from conv1_1 alone down to all five, and ratios in
+# The paper's Figure 3 has the style layers in its rows, from ``conv1_1`` alone down to all five, and ratios in
 # its columns. Here it is with **our** ratios, in steps of ten about 1 / (1000 pixels).
 
 CELL = max(48, SIZE * 7 // 16)
@@ -430,12 +430,26 @@ tools.save(figure, "l11_figure3")
 # sphinx_gallery_end_ignore
 
 # %%
-# From left to right the photograph comes back. From top to bottom the painting takes over: conv1_1 alone
+# From left to right the photograph comes back. From top to bottom the painting takes over: ``conv1_1`` alone
 # brings its colours and leaves the photograph's details; each further layer adds strokes that are longer
 # and wider, up to whole curls. (Each cell is a small picture and 40 iterations old: fine for the tendency,
 # not for a wall.)
 #
-# Now measured. First the columns: in each row, the distance from the photograph falls from left to right.
+# Here is the same figure from 512 pixels and 500 iterations, with the paper's own photograph and one of its
+# paintings. :doc:`The paper's figures, converged </figures>` has two sliders, by which each of the twenty
+# pictures can be seen large.
+#
+# .. figure:: ../figures/figure3.webp
+#    :alt: Twenty pictures of a town at a river in the style of The Starry Night, in five rows and four columns
+#    :width: 100%
+#
+#    Figure 3, converged, and painted from white noise. From the top, style up to ``conv1_1``, ``conv2_1``, ``conv3_1``,
+#    ``conv4_1`` and ``conv5_1``; from the left, :math:`\alpha/\beta` is 0.1, 1, 10 and 100 / (1000 pixels), as in our
+#    figure. (Photograph by `Andreas Praefcke
+#    <https://commons.wikimedia.org/wiki/File:Tuebingen_Neckarfront.jpg>`__, `CC BY 3.0
+#    <https://creativecommons.org/licenses/by/3.0/>`__; painting: Vincent van Gogh, "The Starry Night", 1889.)
+#
+# Now our own sheet, measured. First the columns: in each row, the distance from the photograph falls from left to right.
 
 
 def content_distance(network, image, target):
@@ -488,7 +502,7 @@ if tools.is_embedded(WEIGHTS):
 # single neurons.
 #
 # **What it shows.** One network, trained to recognize objects, allows pictures to be made that match the
-# content of one and the style of another. You have seen this with your own machine.
+# content of one and the style of another. You have seen this on your own machine.
 #
 # **What it does not show.**
 #
@@ -496,7 +510,7 @@ if tools.is_embedded(WEIGHTS):
 #   and is worded so: "could be", "might be".
 # - It compares no trained network with an untrained one. Whether *training for recognition* causes the
 #   separation is therefore left open. The last exercise tries, and finds that a network of random weights
-#   tells our four pictures apart nearly as well.
+#   tells the styles of our four pictures apart in each case, and their contents on average.
 # - Its separation is shown in pictures and judged by eye. (The table above is ours.)
 # - The Gram matrices sum over the whole picture. A cell sees a small part of it.
 # - *Style* means textures and colours here. What a historian of art means by the word, such as what a
@@ -580,16 +594,6 @@ assert losses.content_loss(F, P_wrong)[0] > 100
 # %%
 # An earlier attempt at the paper made yet other mistakes, and its pictures were nearly all grey. Finding
 # out why is a small detective story, told in :doc:`Appendix A <a1_grey_pictures>`.
-#
-# Another network
-# ---------------
-# With a VGG-16 of full width, rescaled over the two sample pictures
-# (``python -m lessons.l11_the_picture --size 96 --weights FILE``), the same tendencies show. Content and
-# style separate: the own content has correlations of 0.57 to 0.68, the other one of 0.39 to 0.50, and the
-# own style is at most at 0.21, the other one at least at 0.80. In Figure 3 the photograph comes back from
-# left to right. What differs is how strongly style acts at the same beta: with only two style layers the
-# first column is already as far from the photograph (0.90) as the embedded network's with five (0.83, at
-# its larger size).
 #
 # Exercises
 # ---------
@@ -692,6 +696,16 @@ assert (own_style < other_style).all()
 assert own_content.mean() > other_content.mean() + 0.05
 
 # %%
+# With a VGG-16
+# -------------
+# With a VGG-16 of full width, rescaled over the two sample pictures
+# (``python -m lessons.l11_the_picture --size 96 --weights FILE``), the same tendencies show. Content and
+# style separate. The correlation with the own content is 0.57 to 0.68, with the other one 0.39 to 0.50. The
+# distance from the own style is at most 0.21, from the other one at least 0.80. In Figure 3 the photograph comes back from
+# left to right. What differs is how strongly style acts at the same beta: with only two style layers the
+# first column is already as far from the photograph (a distance of 0.90) as the embedded network's with five (0.83, at
+# its larger size).
+#
 # Where next
 # ----------
 # :doc:`l12_choices`: what each setting does. In the package: ``nnstyle/job.py`` (``prepare``),
