@@ -130,9 +130,8 @@ divisors = {name: 10 ** rng.uniform(-1, 1.5, len(bias)) for name, (_, bias) in W
 divided = divide_filters(WEIGHTS, divisors)
 for pooling in ("average", "max"):
     error = largest_error(divided, divisors, pooling)
-    print(
-        f"{pooling} pooling: error {error:.0e} after dividing by up to {max(map(max, divisors.values())):.0f}"
-    )
+    largest = max(divisor.max() for divisor in divisors.values())
+    print(f"{pooling} pooling: error {error:.0e} after dividing by up to {largest:.0f}")
     assert error < 1e-11
 
 # %%
@@ -224,9 +223,8 @@ for name in WEIGHTS:
 
 new_means = means_by_hand(rescaled, pictures, POOLING)
 at_one = sum(np.isclose(mean, 1, atol=1e-3).sum() for mean in new_means.values())
-print(
-    f"{at_one} of {sum(mean.size for mean in new_means.values())} filters have a mean of 1, the others less"
-)
+count = sum(mean.size for mean in new_means.values())
+print(f"{at_one} of {count} filters have a mean of 1, the others less")
 for name in WEIGHTS:
     quiet = means[name] < MIN_RATIO * means[name].mean()
     assert np.allclose(new_means[name][~quiet], 1, atol=1e-3)
@@ -344,9 +342,9 @@ assert error > 0.01
 # *Forgetting the next layer.* Each layer is then divided once more by what came before, and the error
 # grows from layer to layer.
 
-not_undone = {
-    name: (kernel / divisors[name], bias / divisors[name]) for name, (kernel, bias) in WEIGHTS.items()
-}
+not_undone = {}
+for name, (kernel, bias) in WEIGHTS.items():
+    not_undone[name] = kernel / divisors[name], bias / divisors[name]
 error = largest_error(WEIGHTS | not_undone, divisors, POOLING)
 print(f"the next layer does not know: {error:.2f}")
 assert error > 0.1
@@ -389,9 +387,8 @@ assert not np.array_equal(layers.relu(z / -1)[0], layers.relu(z)[0] / -1)
 # Before, yes: the style loss of ``conv1_1`` counts :math:`16^4` times as much. After, no. All means of
 # the layer have grown by the same factor, the limit with them, and so the divisors.
 
-divisors = {
-    name: np.full(len(bias), 1 / 16 if name == "conv1_1" else 1) for name, (_, bias) in WEIGHTS.items()
-}
+divisors = {name: np.ones(len(bias)) for name, (_, bias) in WEIGHTS.items()}
+divisors["conv1_1"] /= 16
 their_network = rescale(divide_filters(WEIGHTS, divisors), pictures)
 for name in WEIGHTS:
     assert tools.relative_error(their_network[name][0], rescaled[name][0]) < 1e-4
@@ -412,7 +409,8 @@ for name in WEIGHTS:
 unlimited = rescale(WEIGHTS, pictures, min_ratio=0)
 for layer, before, after in zip(LAYERS, style_shares(rescaled), style_shares(unlimited)):
     amplified = 1 / means[layer][means[layer] > 0].min()
-    print(f"{layer}: up to {amplified:6.1f} times as loud; share {before:.1%}, without a limit {after:.1%}")
+    print(f"{layer}: up to {amplified:6.1f} times as loud", end="; ")
+    print(f"share {before:.1%}, without a limit {after:.1%}")
 if tools.is_embedded(WEIGHTS):
     assert style_shares(unlimited)[3:].sum() > 3 * style_shares(rescaled)[3:].sum()
 

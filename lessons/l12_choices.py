@@ -205,7 +205,8 @@ def coarse_share(picture, start=START):
     return (quartered**2).mean() / (change**2).mean()
 
 
-print(f"survives coarse to fine: {coarse_share(default):.0%}, at one scale: {coarse_share(one_scale):.0%}")
+print(f"survives coarse to fine: {coarse_share(default):.0%}", end=", ")
+print(f"at one scale: {coarse_share(one_scale):.0%}")
 assert coarse_share(default) > 1.15 * coarse_share(one_scale)
 
 # %%
@@ -272,7 +273,9 @@ tools.save(tools.grid([framed, unframed], ["border=0", "border=32"], width=8), "
 # for a network that states nothing. The embedded network paints bolder strokes with the average, and
 # states that.
 
-by_average = default if WEIGHTS.pooling == "average" else paint("pooling='average'", pooling="average")
+by_average = default
+if WEIGHTS.pooling != "average":  # the default is another one, with another network
+    by_average = paint("pooling='average'", pooling="average")
 by_max = paint("pooling='max'", pooling="max")
 # sphinx_gallery_start_ignore
 tools.save(tools.grid([by_average, by_max], ["pooling='average'", "pooling='max'"], width=10), "l12_pooling")
@@ -386,7 +389,8 @@ assert default_beta("recoloured") > 30 * default_beta("noise")
 # photograph, there is no photograph in it at all:
 
 same_beta = default_beta("recoloured")
-too_much_style = paint("noise, same beta", iterations=100, beta_per_pixel=same_beta, **THE_PAPERS_WAY)
+choices = THE_PAPERS_WAY | {"beta_per_pixel": same_beta}
+too_much_style = paint("noise, same beta", iterations=60, **choices)
 # sphinx_gallery_start_ignore
 titles = ["from noise, beta 30 a pixel (default)", f"from noise, beta {same_beta:.0f} a pixel"]
 tools.save(tools.grid([by_paper, too_much_style], titles, width=10), "l12_beta")
@@ -691,7 +695,8 @@ def denoise(penalty, weight):
     def objective(row):
         return ((row - noisy) ** 2).sum() / 2 + weight * penalty(np.diff(row)).sum()
 
-    return scipy.optimize.minimize(objective, noisy, method="L-BFGS-B", options={"maxfun": 10**6}).x
+    options = {"maxfun": 10**6}
+    return scipy.optimize.minimize(objective, noisy, method="L-BFGS-B", options=options).x
 
 
 by_total_variation = denoise(lambda d: np.sqrt(d**2 + 0.01), weight=30)
@@ -711,9 +716,10 @@ tools.save(figure, "l12_denoised")
 # Grey is the edge without noise. Total variation proper has taken the noise away and left most of the edge
 # in one step. The squares leave a fifth of it in one step.
 
-print(f"largest step: {np.diff(by_total_variation).max():.0f}, by squares {np.diff(by_squares).max():.0f}")
-assert np.diff(by_total_variation).max() > 75
-assert np.diff(by_squares).max() < 25
+largest_steps = np.diff(by_total_variation).max(), np.diff(by_squares).max()
+print("largest step: {:.0f}, by squares {:.0f}".format(*largest_steps))
+assert largest_steps[0] > 75
+assert largest_steps[1] < 25
 
 # %%
 # :func:`total_variation <nnstyle.losses.total_variation>` of the package computes the sum of squares, as

@@ -137,9 +137,8 @@ options = {"size": 64, "iterations": 5, "optimizer": "lbfgs-nnstyle"}
 strictly_painted = stylize(*pair, device=StrictDevice(), **options)
 painted = stylize(*pair, device="cpu", **options)
 levels = np.abs(strictly_painted.image.astype(int) - painted.image).max()
-print(
-    f"loss {strictly_painted.losses[-1].total:.6e} and {painted.losses[-1].total:.6e}, {levels} levels apart"
-)
+totals = strictly_painted.losses[-1].total, painted.losses[-1].total
+print("loss {:.6e} and {:.6e}".format(*totals), f"{levels} levels apart", sep=", ")
 assert levels <= 2  # the sums are taken in another order
 
 # %%
@@ -422,9 +421,8 @@ assert (G @ kernel @ G.T)[0, 0] == -1
 F_2_3 = Identity(2, (0, 1, -1, np.inf))
 for identity in (F_2_3, F_4_3, F_6_3):
     outputs, products = identity.tile**2, identity.n**2
-    print(
-        f"F({identity.tile}, 3): {products} products for {outputs} outputs instead of {9 * outputs}", end=", "
-    )
+    print(f"F({identity.tile}, 3): {products} products for {outputs} outputs", end=", ")
+    print(f"plainly {9 * outputs}", end=", ")
     print(f"{9 * outputs / products:.2f} times fewer")
 assert np.isclose(9 * 6**2 / 8**2, 5.06, atol=0.01)
 
@@ -521,7 +519,8 @@ def least_time(operations, moved):
 
 
 for step, (operations, moved) in zip(STEPS, floor.winograd(128, 128, 256, 256)):
-    print(f"{step:>24}: intensity {operations / moved:4.1f}, at least {least_time(operations, moved):.3f} ms")
+    print(f"{step:>24}: intensity {operations / moved:4.1f}", end=", ")
+    print(f"at least {least_time(operations, moved):.3f} ms")
 together = floor.least_seconds(floor.winograd(128, 128, 256, 256), R, B) * 1000
 plain = floor.least_seconds(floor.direct(128, 128, 256, 256), R, B) * 1000
 print(f"together {together:.3f} ms; a plain convolution at least {plain:.3f} ms")
@@ -540,7 +539,7 @@ assert together < 0.6 * plain
 
 
 def floor_ms(weights, winograd_from):
-    """The floor of all convolutions there and back, with Winograd's algorithm from so many channels on."""
+    """The floor of all convolutions there and back, by Winograd from so many channels on."""
     return floor.least_seconds(floor.steps(weights, SIZE, winograd_from), R, B) * 1000
 
 
@@ -609,9 +608,8 @@ if tools.is_embedded(weights):
 
 both_copies = 2 * 512 * 512 * 3 * 4 / 64e9 * 1000
 on_the_host = lbfgs_seconds(512) * 1000
-print(
-    f"network at least {as_it_runs:.1f} ms, both copies {both_copies:.2f} ms, L-BFGS-B {on_the_host:.0f} ms"
-)
+print(f"network at least {as_it_runs:.1f} ms, both copies {both_copies:.2f} ms", end=", ")
+print(f"L-BFGS-B {on_the_host:.0f} ms")
 assert both_copies < as_it_runs / 10
 assert on_the_host > 2 * as_it_runs
 
