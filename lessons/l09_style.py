@@ -14,8 +14,9 @@ statistics of hand-made filters, and changed noise until its statistics agreed.
 :ref:`Gatys, Ecker and Bethge <gatys2015texture>` took the filters of a trained network instead, and one kind of statistic
 only: Gram matrices. Their texture synthesis is the half of the paper that this lesson is about.
 
-*Reading time: 75 minutes, 50 of them for a first reading, which may skip "A loss of your own" and "Several
-styles, and a style in one place only". Difficulty: 3 of 3. You need: lessons 5, 7 and 8.*
+*Reading time: 75 minutes. Difficulty: 3 of 3. You need: lessons 5, 7 and 8.*
+
+A first reading may skip "A loss of your own" and "Several styles, and a style in one place only", and takes 50 minutes.
 """
 
 # %%
