@@ -21,7 +21,7 @@ from .arrays import Array, array_module, to_host
 from .engine.tiles import Tile, halo_of, strides, tiles_of
 from .errors import InputError, shown
 from .network import Network
-from .objective import ContentTerm, GramSum, Objective, StyleTerm, Term, shares_of
+from .objective import ContentTerm, GramSum, Objective, StyleTerm, Term, shares_of, show
 
 SMALLEST_TILE = 16  # px: a position of the deepest layer
 
@@ -30,8 +30,7 @@ class TiledObjective(Objective):
     """What `Objective` is, in the memory of one tile (appendix C).
 
     Beside one window it keeps the image's gradient and, in a temporary file, the features that the content
-    terms compare with. An evaluation takes one and a half times as long as `Objective`'s, and what the halos
-    cost.
+    terms compare with. In an evaluation every window, halo and all, goes forward twice and backward once.
 
     Parameters
     ----------
@@ -80,19 +79,15 @@ class TiledObjective(Objective):
             If the temporary file cannot be written.
         """
         self.set_content(content)
-        self.show_image(content, [term for term in self.terms_at(None) if term.target == "content"])
+        at_image = self.terms_at(None)
+        show(content, [term for term in at_image if term.target == "content"], self.network)
         for term in self.style_terms:
             term.style = None
         styles: Iterable[Array] = [style] if hasattr(style, "shape") else style
         for index, picture in enumerate(styles):
             self.add_style(picture, index)
-            at_image = [term for term in self.terms_at(None) if term.target == "style"]
-            self.show_image(picture, [term for term in at_image if index in shares_of(term)])
-
-    def show_image(self, picture: Array, terms: Iterable[Term]) -> None:
-        """Show terms that see the image itself a picture that they compare with."""
-        for term in terms:
-            term.set_target(self.network.engine.asarray(picture, self.network.dtype))
+            seeing = [term for term in at_image if term.target == "style" and index in shares_of(term)]
+            show(picture, seeing, self.network)
 
     def set_content(self, picture: Array) -> None:
         """Keep the features of the content image: the whole of a layer may be larger than the memory."""

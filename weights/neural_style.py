@@ -41,6 +41,7 @@ from nnstyle.pictures import (
     resize,
     save_image,
 )
+from nnstyle.settings import floats
 
 CONTENT_LAYER = "conv4_2"
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -297,7 +298,7 @@ def make_parser():
     add = parser.add_argument
     add("photo", metavar="PHOTO")
     add("paintings", nargs="+", metavar="PAINTING")
-    add("--blend-weights", metavar="W,W", help="of several paintings (default: equal)")
+    add("--blend-weights", type=floats, metavar="W,W", help="of several paintings (default: equal)")
     add("--original-colours", action="store_true", help="keep the photograph's colours")
     add("--weights", required=True, metavar="FILE", help="a VGG, as for python -m nnstyle")
     add("-o", "--output", default="neural-style.png", metavar="OUT", help="(default: %(default)s)")
@@ -316,6 +317,8 @@ def main(argv=None):
     """Paint, and return the exit status: 0, or 2 for bad input."""
     try:
         run(make_parser().parse_args(argv))
+    except SystemExit as end:  # --help or bad options: all is said
+        return int(end.code or 0)
     except InputError as error:
         print(f"python -m weights.neural_style: {error}", file=sys.stderr)
         return 2
@@ -324,13 +327,9 @@ def main(argv=None):
 
 def shares_of(chosen):
     """The shares of the paintings, which add up to 1."""
-    given = (chosen.blend_weights or ",".join("1" for _ in chosen.paintings)).split(",")
-    try:
-        numbers = np.array(given, float)
-    except ValueError:
-        numbers = np.array([-1.0])
+    numbers = np.array(chosen.blend_weights or [1.0] * len(chosen.paintings))
     if not (np.isfinite(numbers).all() and numbers.min() >= 0 < numbers.sum()):
-        raise InputError(f"--blend-weights {chosen.blend_weights} should be numbers such as 2,1")
+        raise InputError("--blend-weights should be numbers such as 2,1, not negative and not all 0")
     if len(numbers) != len(chosen.paintings):
         raise InputError(
             f"{len(numbers)} --blend-weights for {len(chosen.paintings)} paintings: give one each"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import markdown
 from docutils import nodes
+from order import LESSONS, lessons
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 
 BOOK = Path(__file__).parent
-LESSONS = BOOK.parent
 DOWNLOADS = BOOK / "downloads"  # made anew at every build, ignored by git
 LESSON = re.compile(r"[la]\d+_\w+")
 SHARED = ("tools", "strict_arrays")  # modules of lessons/ that a lesson may import
@@ -121,12 +121,11 @@ def write_downloads(app):
     """Event builder-inited: a notebook and a Python file for each lesson."""
     handout = app.tags.has("handout")
     folder(app).mkdir(parents=True, exist_ok=True)
-    for path in sorted(LESSONS.glob("[la]*_*.py")):
-        if LESSON.fullmatch(path.stem):
-            source = path.read_text(encoding="utf-8")
-            text = json.dumps(notebook(path, solutions=not handout), indent=1, ensure_ascii=False) + "\n"
-            write(folder(app) / f"{path.stem}.ipynb", text)
-            write(folder(app) / path.name, without_solutions(source) if handout else source)
+    for path in lessons():
+        source = path.read_text(encoding="utf-8")
+        text = json.dumps(notebook(path, solutions=not handout), indent=1, ensure_ascii=False) + "\n"
+        write(folder(app) / f"{path.stem}.ipynb", text)
+        write(folder(app) / path.name, without_solutions(source) if handout else source)
 
 
 def write(path, text):

@@ -29,15 +29,18 @@ class Drawing(Directive):
         label = escape(self.options["alt"], quote=True)
         svg = path.read_text(encoding="utf-8").replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
         figure = nodes.figure("", nodes.raw("", svg, format="html"), classes=["drawing"])
-        caption = nodes.caption()
-        text = nodes.Element()
-        self.state.nested_parse(self.content, self.content_offset, text)
-        for number, paragraph in enumerate(text):
-            caption += [nodes.Text(" ")] * (number > 0)  # a caption is one paragraph
-            caption += paragraph.children
-        figure += caption
+        figure += caption_of(self)
         self.add_name(figure)
         return [figure]
+
+
+def caption_of(directive):
+    """The content of a directive as a caption, which is one paragraph."""
+    caption, text = nodes.caption(), nodes.Element()
+    directive.state.nested_parse(directive.content, directive.content_offset, text)
+    for number, paragraph in enumerate(text):
+        caption += [nodes.Text(" ")] * (number > 0) + paragraph.children
+    return caption
 
 
 def setup(app):

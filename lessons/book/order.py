@@ -1,5 +1,14 @@
 """The order of the book's chapters: the lessons, then the appendices."""
 
+from pathlib import Path
+
+LESSONS = Path(__file__).parents[1]
+
+
+def lessons():
+    """The files of the lessons and of the appendices, in order."""
+    return sorted(LESSONS.glob("l??_*.py")) + sorted(LESSONS.glob("a?_*.py"))
+
 
 class LessonsThenAppendices:
     """Sort key of sphinx-gallery: l01 .. l13, then a1, a2."""

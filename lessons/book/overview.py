@@ -6,14 +6,13 @@ The line begins with italics: "*Reading time: 25 minutes. Difficulty: 2 of 3. Yo
 
 import ast
 import re
-from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
+from order import lessons
 from sphinx.transforms import SphinxTransform
 
-LESSONS = Path(__file__).parents[1]
 LINE = re.compile(
     r"\*Reading\s+time:\s+(.+?)\.\s+Difficulty:\s+(.+?)\.\s+You\s+need:\s+(.+?)\.?\*", re.DOTALL
 )
@@ -25,11 +24,6 @@ def about(source):
     title = text.splitlines()[0]
     line = LINE.search(text)
     return title, *((" ".join(part.split()) for part in line.groups()) if line else ("", "", ""))
-
-
-def lessons():
-    """The files of the lessons and of the appendices, in order."""
-    return sorted(LESSONS.glob("l??_*.py")) + sorted(LESSONS.glob("a?_*.py"))
 
 
 class Lessons(Directive):

@@ -18,6 +18,7 @@ slash, from the book's. A script of our own (``static/slider.js``) shows one pic
 
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
+from drawing import caption_of
 
 
 class choices(nodes.General, nodes.Element):
@@ -66,12 +67,7 @@ class Slider(Directive):
                 alt = self.options["alt"].format(row=row_shown, column=column_shown)
                 pictures += nodes.image(uri=uri, alt=alt, loading="lazy")
         figure = nodes.figure("", pictures, classes=["slider"])
-        text = nodes.Element()
-        self.state.nested_parse(self.content, self.content_offset, text)
-        caption = nodes.caption()
-        for number, paragraph in enumerate(text):
-            caption += [nodes.Text(" ")] * (number > 0) + paragraph.children
-        figure += caption
+        figure += caption_of(self)
         self.add_name(figure)
         return [figure]
 

@@ -10,16 +10,11 @@ import ast
 import importlib
 import re
 from functools import cache
-from pathlib import Path
 
-LESSONS = Path(__file__).parents[1]
+from order import lessons
+
 ROLE = re.compile(r":(?:func|class|meth|mod):`(?:[^`<]*<)?~?([\w.]+)>?`")
 BACK = re.compile(r'<div class="viewcode-block" id="([^"]+)">\n<a class="viewcode-back" href="([^"]+)">')
-
-
-def lessons():
-    """The files of the lessons and of the appendices, in order."""
-    return sorted(LESSONS.glob("l??_*.py")) + sorted(LESSONS.glob("a?_*.py"))
 
 
 def names_in(source):

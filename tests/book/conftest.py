@@ -1,13 +1,15 @@
 """What the tests of the book share: its built pages, and a browser."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import browser, site
+from tests.support import browser, site, small_book
 
 BOOK = os.environ.get("NNSTYLE_TEST_BOOK")
+sys.path.append(str(small_book.BOOK))  # the book's modules name each other as Sphinx finds them
 
 
 def pytest_generate_tests(metafunc):

@@ -10,13 +10,11 @@ import pytest
 
 pytest.importorskip("sphinx_gallery")
 
-import sys
 
-from tests.support.small_book import BOOK, build
-
-sys.path.append(str(BOOK))
 import downloads
 import markdown
+
+from tests.support.small_book import BOOK, build
 
 LESSONS = [path for path in sorted(BOOK.parent.glob("[la]*_*.py")) if downloads.LESSON.fullmatch(path.stem)]
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)

@@ -51,9 +51,10 @@ def test_the_reference_says_which_lessons_use_a_function():
 
 
 def test_lessons_and_appendices_are_told_apart(monkeypatch, tmp_path):
-    for name in ("l03_x.py", "a1_y.py"):
-        (tmp_path / name).write_text("from nnstyle import layers\nlayers.conv\n")
-    monkeypatch.setattr(usage, "LESSONS", tmp_path)
+    files = [tmp_path / name for name in ("l03_x.py", "a1_y.py")]
+    for file in files:
+        file.write_text("from nnstyle import layers\nlayers.conv\n")
+    monkeypatch.setattr(usage, "lessons", lambda: files)
     usage.users.cache_clear()
     said = usage.sentence(layers.conv)
     usage.users.cache_clear()
