@@ -197,7 +197,7 @@ def test_a_mistake_of_the_program_is_not_called_damage(stored, monkeypatch):
         load_checkpoint(path, job)
 
 
-@pytest.mark.parametrize("count", [0, 150_000, pytest.param(MOST_ITERATIONS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [0, 30_000, pytest.param(MOST_ITERATIONS, marks=pytest.mark.slow)])
 def test_the_records_of_the_longest_runs_can_be_read_again(tmp_path, count):
     job = make_job(iterations=MOST_ITERATIONS)
     record = Record(1, 48, 1 / 3 * 1e7, {"content": 1 / 3 * 1e6, "style": 1 / 7}, 1e4 / 3)

@@ -222,6 +222,7 @@ def peak(function):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_tile_and_not_with_the_picture():
     with nnstyle.Engine(threads=1) as engine:
         network = nnstyle.Network(WEIGHTS, "average", np.float32, engine)

@@ -151,6 +151,7 @@ def test_another_computation_is_not_taken_for_a_faster_one():
         compare.check_agreement({"a": lambda: right, "b": lambda: wrong})
 
 
+@pytest.mark.slow
 def test_only_the_engine_that_is_looked_into_is_timed():
     with Engine(threads=1) as engine, Engine(threads=1) as other:
         pocket = lambda: work.evaluation("pocket", 32, engine)
@@ -208,6 +209,7 @@ def test_bad_arguments(capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["--help", "--rounds 0 2>&1", "--threads 0 2>&1"])
 def test_a_closed_pipe_is_no_error(arguments):
     line = f"{sys.executable} -m nnstyle.benchmark {arguments} | head -0"
@@ -218,6 +220,7 @@ def test_a_closed_pipe_is_no_error(arguments):
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_reader_who_goes_away_does_not_cost_the_figures(tmp_path, monkeypatch):
     read, write = os.pipe()
     os.close(read)
@@ -270,6 +273,7 @@ def test_pytorch_does_the_same_work(channels_last):
         compare.check_agreement({"nnstyle": ours, "PyTorch": theirs})
 
 
+@pytest.mark.slow
 def test_the_error_of_the_gradient_is_shown(capsys, tmp_path):
     pytest.importorskip("torch")
     file = tmp_path / "figures.json"

@@ -49,6 +49,7 @@ def test_the_command(cupy, tmp_path, capsys):
         assert words in shown
 
 
+@pytest.mark.slow
 def test_memory_is_the_pool_s_and_the_largest_picture_is_tried(cupy, tmp_path, capsys):
     cupy.limit = 28 * 3 * 4 * 100**2  # bytes: room for L-BFGS's pictures at 100 px
     figures = run(tmp_path, "--memory")

@@ -12,6 +12,8 @@ from nnstyle.checkpoint import summarize_checkpoint
 from nnstyle.cli import main
 from tests.support.command import files
 
+pytestmark = pytest.mark.slow  # most of them start processes, or paint several times
+
 ALWAYS = ["--checkpoint", "1e-9"]  # after each iteration
 
 

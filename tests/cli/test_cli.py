@@ -135,6 +135,7 @@ def make_transparent(path):
     image.save(path)
 
 
+@pytest.mark.slow
 def test_transparency_is_mentioned_once_a_picture_in_one_line(folder):
     make_transparent(folder / "content.png")
     make_transparent(folder / "style.png")
@@ -144,11 +145,13 @@ def test_transparency_is_mentioned_once_a_picture_in_one_line(folder):
     assert all("transparent" in note and "white" in note and ".py" not in note for note in notes)
 
 
+@pytest.mark.slow
 def test_quiet_is_quiet_about_transparency_too(folder):
     make_transparent(folder / "content.png")
     assert run(folder, *OWN, "--quiet").stderr == ""
 
 
+@pytest.mark.slow
 def test_a_name_that_the_terminal_cannot_show_does_no_harm(folder):
     result = run(folder, *OWN, "-o", "schön.png", PYTHONIOENCODING="ascii")
     assert result.returncode == 0 and "Traceback" not in result.stderr
@@ -165,6 +168,7 @@ def test_a_picture_that_needs_no_change_is_a_result_too(folder):
     assert new_files(folder) == ["stylized.png"]
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_output_who_goes_away_does_no_harm(folder):
     with start(folder, *OWN) as process:
         process.stdout.close()

@@ -21,6 +21,8 @@ from tests.support.command import files
 from tests.support.pictures import stored_settings
 from tests.support.stand_in_cupy import StandInCupy
 
+pytestmark = pytest.mark.slow  # most of them start processes, or paint several times
+
 PICTURES = ["content.png", "style.png"]
 ILLEGAL_ADDRESS = "cudaErrorIllegalAddress: an illegal memory\naccess was encountered"
 

@@ -12,6 +12,8 @@ from nnstyle import Event, NotFiniteError, Record, Result
 from tests.support.command import files, start
 from tests.support.pictures import noise, stored_settings
 
+pytestmark = pytest.mark.slow  # most of them start processes, or paint several times
+
 LONG = ["content.png", "style.png", "--size", "48", "--iterations", "300"]
 
 

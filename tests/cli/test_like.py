@@ -34,10 +34,20 @@ def nnstyle_in(folder, monkeypatch, capsys):
     return call
 
 
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory):
+    """The bytes of a picture painted with the defaults, of 48 px."""
+    folder = tmp_path_factory.mktemp("painted")
+    make_pictures(folder)
+    paths = [str(folder / name) for name in (*PICTURES, "x.png")]
+    assert main([*paths[:2], *SMALL, "-o", paths[2]]) == 0
+    return (folder / "x.png").read_bytes()
+
+
 @pytest.fixture
-def picture(folder, nnstyle_in):
-    """A picture painted with the defaults, of 48 px: x.png in the folder."""
-    assert nnstyle_in(*PICTURES, *SMALL, "-o", "x.png")[0] == 0
+def picture(folder, nnstyle_in, painted):
+    """That picture: x.png in the folder, which is the current one."""
+    (folder / "x.png").write_bytes(painted)
     return folder / "x.png"
 
 

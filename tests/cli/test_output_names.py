@@ -15,6 +15,8 @@ from nnstyle.cli.signals import Ended
 from tests.support.command import SMALL, files
 from tests.support.pictures import stored_settings
 
+pytestmark = pytest.mark.slow  # most of them start processes, or paint several times
+
 ALWAYS = ["--checkpoint", "1e-9"]  # after each iteration
 
 

@@ -118,6 +118,7 @@ def test_numbers_are_shown_with_the_digits_that_one_reads():
     assert in_words([1 / 3, 0.1 + 0.2, 2.0, 174592000.0]) == "0.333333,0.3,2,174592000"
 
 
+@pytest.mark.slow
 def test_as_a_command_of_its_own_and_of_a_jpeg(folder):
     assert run(folder, *PICTURES, *SMALL, "-q", "-o", "x.jpg").returncode == 0
     result = run(folder, "show", "x.jpg")

@@ -21,6 +21,8 @@ from nnstyle.progress import Progress
 from tests.support.command import files, start
 from tests.support.pictures import stored_settings
 
+pytestmark = pytest.mark.slow  # most of them start processes, or paint several times
+
 NAMES = ["SIGINT", "SIGTERM", "SIGHUP"]
 NUMBERS = [getattr(signal, name) for name in NAMES]
 

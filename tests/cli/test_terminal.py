@@ -48,5 +48,6 @@ def test_a_narrow_terminal_shows_the_time_left(folder):
     assert re.search(r"\d/30 \[\d+:\d+ left\]", shown)
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing_on_a_terminal(folder):
     assert on_terminal(folder, *OWN, "-q") == (0, "", "")

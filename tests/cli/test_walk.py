@@ -15,6 +15,8 @@ from nnstyle.cli.walk import Walk
 from tests.support.command import files, start
 from tests.support.pictures import stored_settings
 
+pytestmark = pytest.mark.slow  # most of them start processes, or paint several times
+
 PICTURES = ["content.png", "style.png"]
 SMALL = ["--size", "48", "--iterations", "5", "--border", "0", "--device", "cpu"]
 

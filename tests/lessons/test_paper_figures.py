@@ -67,6 +67,7 @@ def test_the_page_gives_the_correlations_of_the_manifest():
     assert f"made up ({last[4]:.2f})" in text
 
 
+@pytest.mark.slow
 def test_made_pictures_pass_the_check_and_a_second_time_are_the_same(tiny, tmp_path):
     assert paper_figures.complaints(tiny) == []
     paper_figures.make(TINY, tmp_path, "figure1")
@@ -75,6 +76,7 @@ def test_made_pictures_pass_the_check_and_a_second_time_are_the_same(tiny, tmp_p
         assert (tmp_path / name).read_bytes() == (tiny / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_made_again_unless_its_settings_differ(copied, monkeypatch):
     painted, paint = [], paper_figures.paint
 

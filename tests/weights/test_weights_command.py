@@ -145,6 +145,7 @@ def test_what_is_half_written_never_shows(vgg, tmp_path, monkeypatch):
     assert output.read_bytes() == b"older" and sorted(os.listdir(tmp_path)) == ["ours.h5", "vgg.h5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["inspect pocket", "", "--help", "unheard 2>&1"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_closed_pipe_is_no_error(arguments, unbuffered):
@@ -156,6 +157,7 @@ def test_a_closed_pipe_is_no_error(arguments, unbuffered):
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_convert_replaces_none_of_the_pictures_that_it_rescales_over(vgg, folder, capsys, link):
     """A picture has no name that ends in .h5, but a link may have."""
