@@ -14,6 +14,7 @@ from PIL import Image
 import nnstyle
 from nnstyle.benchmark.__main__ import make_parser as make_benchmark_parser
 from nnstyle.cli.arguments import make_parser
+from nnstyle.studio.__main__ import make_parser as make_studio_parser
 from nnstyle.weights.__main__ import make_parser as make_weights_parser
 from tests.campaigns import fuzz, kills, long_life
 from weights.compare import make_parser as make_compare_parser
@@ -29,6 +30,7 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 PARSERS = {
     "nnstyle": make_parser(),
     "nnstyle.benchmark": make_benchmark_parser(),
+    "nnstyle.studio": make_studio_parser(),
     "nnstyle.weights": make_weights_parser(),
     "weights.compare": make_compare_parser(),
     "weights.neural_style": make_neural_style_parser(),
@@ -160,6 +162,7 @@ def test_there_are_commands_to_check():
         "nnstyle PHOTO.jpg PAINTING.jpg --size",
         "nnstyle PHOTO.jpg PAINTING.jpg --bounded --optimizer lbfgs-nnstyle",
         "python -m nnstyle.benchmark --network pocket",
+        "python -m nnstyle.studio --host 0.0.0.0",
         "python -m nnstyle.weights explain FILE",
         "python -m lessons.l99_nothing",
         "python -m lessons.l08_content --seize 128",
@@ -307,4 +310,4 @@ def test_the_lines_that_ci_runs_are_whole_commands_of_the_readme():
 
 def test_the_changelog_begins_with_this_version():
     versions = re.findall(r"^## \[([^\]]+)\]", text_of(CHANGELOG), re.MULTILINE)
-    assert versions[0] == nnstyle.__version__
+    assert [version for version in versions if version != "Unreleased"][0] == nnstyle.__version__
