@@ -28,7 +28,7 @@ STATIC = Path(__file__).with_name("static")
 MOST_UPLOAD = 100_000_000  # bytes of a picture's file
 MOST_JSON = 64_000  # bytes of all else
 STILL_HERE = 15.0  # seconds without news, after which a line is sent all the same: so a lost page is noticed
-PAUSE = 0.1  # seconds between two pieces of news
+PAUSE = 0.25  # seconds between two pieces of news
 NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import re
 import signal
 import socket
 
@@ -12,18 +11,16 @@ from nnstyle.pictures import stored_settings
 from nnstyle.studio import __main__ as program
 from tests.studio.conftest import wait_for
 from tests.support.command import start
-
-STUDIO = ("-m", "nnstyle.studio")
-ADDRESS = re.compile(r"Open http://127\.0\.0\.1:(\d+)/\?token=([\w-]+)\n")
+from tests.support.served import served
 
 
 class Page:
     """A page that is open at a server."""
 
-    def __init__(self, process):
-        self.port, self.token = ADDRESS.fullmatch(process.stdout.readline()).groups()
+    def __init__(self, server):
+        self.port = server.port
         self.headers = {
-            "Cookie": f"nnstyle-studio-{self.port}={self.token}",
+            "Cookie": f"nnstyle-studio-{self.port}={server.token}",
             "Content-Type": "application/json",
         }
         self.headers["Origin"] = f"http://127.0.0.1:{self.port}"
@@ -36,6 +33,12 @@ class Page:
         text = answer.read()
         connection.close()
         return answer.status, text
+
+    def stream(self):
+        """The news, as an open page gets them."""
+        connection = http.client.HTTPConnection("127.0.0.1", int(self.port), timeout=30)
+        connection.request("GET", "/api/events", headers=self.headers | {"Connection": "close"})
+        return connection.getresponse()
 
     def order(self, **changes):
         samples = json.loads(self.ask("GET", "/api/state")[1])["samples"]
@@ -52,11 +55,6 @@ class Page:
 
     def iterations(self, number):
         return len(json.loads(self.ask("GET", f"/api/paintings/{number}/losses")[1]))
-
-
-def serve(folder, *arguments):
-    pytest.importorskip("uvicorn")
-    return start(folder, "--port", 0, "--threads", 1, *arguments, program=STUDIO)
 
 
 # What is missing or wrong: one line
@@ -111,8 +109,9 @@ def test_a_wrong_network_or_folder_is_one_line(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_it_listens_on_this_computer_alone_and_ctrl_c_saves_the_picture_for_another_server(tmp_path):
-    with serve(tmp_path) as process:
-        page = Page(process)
+    pytest.importorskip("uvicorn")
+    with served(tmp_path) as server:
+        page, process = Page(server), server.process
         assert page.ask("GET", "/api/state")[0] == 200
         assert page.ask("GET", "/api/state", Host="studio.example")[0] == 421
         with pytest.raises(OSError), socket.create_connection((outer_address(), int(page.port)), 3):
@@ -125,12 +124,18 @@ def test_it_listens_on_this_computer_alone_and_ctrl_c_saves_the_picture_for_anot
     assert "saving the picture so far" in errors and "Traceback" not in errors
     reached = stored_settings(tmp_path / "nnstyle-studio/0001.png")["iterations"]
     assert 1 < reached < 2000
-    with serve(tmp_path) as process:
-        page = Page(process)
+    with served(tmp_path) as server:
+        page, process = Page(server), server.process
         assert page.iterations(1) == reached
         assert page.ask("POST", "/api/paintings/1/go-on", {})[0] == 202
         wait_for(lambda: page.iterations(1) > reached + 1)
+        stream = page.stream()
+        assert stream.readline() == b"event: list\n"
         process.send_signal(signal.SIGTERM)
+        assert stream.read().endswith(
+            b"event: closing\ndata: {}\n\n"
+        )  # it does not keep the server from ending
+        stream.close()
         process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert stored_settings(tmp_path / "nnstyle-studio/0001.png")["iterations"] > reached
@@ -139,37 +144,3 @@ def test_it_listens_on_this_computer_alone_and_ctrl_c_saves_the_picture_for_anot
 def outer_address():
     """Another address of this computer: Linux has all of 127.0.0.0/8."""
     return "127.0.0.2"
-
-
-@pytest.mark.slow
-def test_a_server_that_is_killed_loses_little_and_another_goes_on(tmp_path):
-    with serve(tmp_path, "--checkpoint", "0.1") as process:
-        page = Page(process)
-        number = page.order()
-        wait_for((tmp_path / "nnstyle-studio/0001.png.nnstyle").exists)
-        process.kill()
-    with serve(tmp_path) as process:
-        page = Page(process)
-        kept = page.iterations(number)
-        assert kept > 0
-        assert page.ask("GET", "/api/paintings/1/small")[0] == 200
-        page.ask("POST", "/api/paintings/1/go-on", {})
-        wait_for(lambda: page.iterations(number) > kept)
-        process.terminate()
-        process.communicate(timeout=60)
-
-
-@pytest.mark.slow
-def test_a_page_that_is_open_does_not_keep_a_server_from_ending(tmp_path):
-    with serve(tmp_path) as process:
-        page = Page(process)
-        connection = http.client.HTTPConnection("127.0.0.1", int(page.port), timeout=30)
-        connection.request("GET", "/api/events", headers=page.headers)
-        stream = connection.getresponse()
-        assert stream.readline() == b"event: list\n"
-        process.terminate()
-        assert stream.read().endswith(b"event: closing\ndata: {}\n\n")
-        stream.close()
-        connection.close()
-        process.communicate(timeout=30)
-    assert process.returncode == 128 + signal.SIGTERM

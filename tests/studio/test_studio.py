@@ -15,13 +15,28 @@ from nnstyle.studio.painting import FAILED, FINISHED, PAINTING, STOPPED, WAITING
 from nnstyle.studio.studio import Busy, NotThere
 from tests.studio.conftest import order_of, paint, picture_file, wait_for
 
-LONG = {"size": 48, "iterations": 2000, "scales": 1}
+LONG = {"size": 48, "iterations": 20, "scales": 1}
+
+
+@pytest.fixture(autouse=True)
+def first_is_held(monkeypatch):
+    """The first painting of more than 8 iterations stays at its second until it is asked to end."""
+    released = []
+    real = module.Run.on_iteration
+
+    def on_iteration(self, event):
+        if not released and event.record.iteration == 2 and event.job.settings.iterations > 8:
+            wait_for(lambda: self.why)
+            released.append(True)
+        return real(self, event)
+
+    monkeypatch.setattr(module.Run, "on_iteration", on_iteration)
 
 
 def begin(studio, **changes):
-    """Order a long painting, and wait until it is under way."""
+    """Order a long painting, and wait until it is under way: it is held there until it is asked to end."""
     painting = studio.order(Order.parse(order_of(studio, **LONG | changes)))
-    wait_for(lambda: len(painting.records) > 1)
+    wait_for(lambda: painting.records)
     return painting
 
 
@@ -188,21 +203,21 @@ def test_what_is_not_there_or_not_to_be_done_is_said(studio):
 
 def test_a_picture_that_is_stopped_is_kept_and_goes_on(studio):
     studio.start()
-    painting = begin(studio, iterations=30)
+    painting = begin(studio)
     stop(studio, painting)
     reached = len(painting.records)
-    assert painting.state == STOPPED and 1 < reached < 30
+    assert painting.state == STOPPED and reached == 2
     stored = stored_settings(studio.folder.output(1))
-    assert stored["iterations"] == reached and stored["unfinished"]["iterations"] == 30
+    assert stored["iterations"] == reached and stored["unfinished"]["iterations"] == 20
     studio.go_on(painting.number)
     wait_for(painting.is_settled)
-    assert painting.state == FINISHED and [row[0] for row in painting.records] == list(range(1, 31))
-    assert stored_settings(studio.folder.output(1))["iterations"] == 30
+    assert painting.state == FINISHED and [row[0] for row in painting.records] == list(range(1, 21))
+    assert stored_settings(studio.folder.output(1))["iterations"] == 20
 
 
 def test_a_checkpoint_that_does_not_fit_is_begun_anew_with_a_note(studio):
     studio.start()
-    painting = begin(studio, iterations=30)
+    painting = begin(studio)
     stop(studio, painting)
     studio.folder.checkpoint(1).write_bytes(b"damage")
     studio.go_on(painting.number)
@@ -213,7 +228,7 @@ def test_a_checkpoint_that_does_not_fit_is_begun_anew_with_a_note(studio):
 
 def test_at_full_size_another_picture_goes_on_with_the_new_weight_from_where_this_one_is(studio):
     studio.start()
-    first = begin(studio, iterations=40)
+    first = begin(studio)
     studio.change_weight(first.number, 77.0)
     wait_for(first.is_settled)
     second = studio.paintings[2]
@@ -222,7 +237,7 @@ def test_at_full_size_another_picture_goes_on_with_the_new_weight_from_where_thi
     assert second.state == FINISHED and second.follows == 1 and "picture 1 as it was" in second.why
     settings = second.order.settings
     assert settings.beta_per_pixel == 77.0 and settings.scales == 1
-    assert settings.iterations == max(40 - len(first.records), 10)
+    assert settings.iterations == 20 - 2
     start = np.array(Image.open(studio.folder.picture(second.order.init).path))
     assert np.array_equal(start, np.array(Image.open(studio.folder.output(1))))
     stored = stored_settings(studio.folder.output(2))
@@ -238,9 +253,9 @@ def test_at_a_coarse_scale_the_picture_begins_again_with_the_new_weight(studio):
     wait_for(lambda: not list(studio.folder.path.glob("0001*")))
     assert 1 not in studio.paintings
     assert second.order == first.order.changed(beta_per_pixel=77.0) and "Begun again" in second.why
-    wait_for(lambda: second.state == PAINTING)
-    assert waiting.state == WAITING  # the new one has come first
-    stop(studio, second)
+    wait_for(second.is_settled)
+    wait_for(waiting.is_settled)
+    assert second.revision < waiting.revision  # the new one has come first
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
@@ -281,7 +296,7 @@ def test_no_number_is_given_twice(studio):
 def test_closing_keeps_the_picture_and_its_state_and_another_goes_on(make_studio):
     studio = make_studio()
     studio.start()
-    painting = begin(studio, iterations=200)
+    painting = begin(studio)
     waiting = studio.order(Order.parse(order_of(studio)))
     studio.close()
     reached = len(painting.records)
@@ -294,7 +309,7 @@ def test_closing_keeps_the_picture_and_its_state_and_another_goes_on(make_studio
     again.start()
     again.go_on(1)
     wait_for(one.is_settled)
-    assert one.state == FINISHED and len(one.records) == 200
+    assert one.state == FINISHED and len(one.records) == 20
     assert paint(again).number == 3
 
 

@@ -97,10 +97,11 @@ def chromium():
 
 
 @contextlib.contextmanager
-def launched(playwright):
-    """A browser, closed in the end."""
+def launched(playwright, *arguments):
+    """A browser, started with these arguments, closed in the end."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
-    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"] if root else [])
+    arguments = [*arguments, "--no-sandbox"] if root else [*arguments]
+    browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
     try:
         yield browser
     finally:

@@ -1,6 +1,7 @@
 // The losses of a painting as curves, drawn as SVG: a logarithmic axis, a dashed line at each change of scale.
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 190;
+const MOST_POINTS = 400;
 const LEFT = 58, RIGHT = 64, TOP = 20, BOTTOM = 38;
 
 function element(name, attributes, text) {
@@ -58,11 +59,12 @@ export function drawCurves(place, records, iterations) {
       free = place + 56;
     }
   }
+  const step = Math.ceil(records.length / MOST_POINTS);
   const ends = [];
   for (const [column, name] of [[2, "content"], [3, "style"]]) {
     let path = "", size = null;
-    for (const row of records) {
-      if (!(row[column] > 0)) continue;
+    for (const [i, row] of records.entries()) {
+      if (!(row[column] > 0) || (i % step !== 0 && row !== last && row[1] === size)) continue;
       path += `${row[1] === size ? "L" : "M"}${x(row[0]).toFixed(1)} ${y(row[column]).toFixed(1)}`;
       size = row[1];
     }

@@ -130,7 +130,7 @@ function showForm() {
     text.append(button("Remove", () => {
       chosen.styles.splice(index, 1);
       showForm();
-      byId("painting-file").focus();
+      byId("painting-choose").focus();
     }, `Remove ${nameOf(style.picture)}`));
     item.append(image, text);
     return item;
@@ -244,6 +244,7 @@ const PLACES = {
 };
 for (const [name, keep] of Object.entries(PLACES)) {
   const input = byId(`${name}-file`);
+  byId(`${name}-choose`).addEventListener("click", () => input.click());
   input.addEventListener("change", async () => {
     await takeFiles([...input.files], keep);
     input.value = "";
@@ -270,7 +271,7 @@ byId("samples").addEventListener("click", () => {
   Object.assign(chosen, { content, styles: [{ picture: style, weight: 1 }], mask: null });
   shown = null;
   showForm();
-  byId("photo-file").focus();
+  byId("photo-choose").focus();
 });
 byId("mask-open").addEventListener("click", () => {
   const keep = async blob => { chosen.mask = (await give(blob, "mask.png")).id; showForm(); };
@@ -329,11 +330,9 @@ function showPicture(image, address, text) {
   image.alt = address ? text : "";
 }
 
-function showStage() {
-  const painting = paintings.get(shown);
+// The picture, and how far it is.
+function showImages(painting) {
   const isLive = painting?.state === "painting";
-  byId("stage-title").textContent = painting ? titleOf(painting) : "Ready to paint";
-  byId("subtitle").textContent = painting ? `Picture ${painting.number}` : "";
   const hasSmall = painting && (painting.has_small || (isLive && live?.number === shown && live.has_picture));
   const photo = painting ? painting.order.content : chosen.content;
   const photoAddress = photo && given.has(photo) ? smallOf(photo) : null;
@@ -349,6 +348,14 @@ function showStage() {
   byId("frame").classList.toggle("comparing", canCompare);
   byId("edge").hidden = !canCompare || Number(byId("split").value) === 0;
   showProgress(painting);
+}
+
+function showStage() {
+  const painting = paintings.get(shown);
+  const isLive = painting?.state === "painting";
+  byId("stage-title").textContent = painting ? titleOf(painting) : "Ready to paint";
+  byId("subtitle").textContent = painting ? `Picture ${painting.number}` : "";
+  showImages(painting);
   byId("why").textContent = painting ? painting.why : "";
   byId("notes").replaceChildren(...(painting ? painting.notes : []).map(text => {
     const item = document.createElement("li");
@@ -423,10 +430,14 @@ function showSettings(painting) {
   }));
 }
 
+let drawnAt = 0; // when the curves were drawn: they need not follow every piece of news
+
 function showCurves() {
   const painting = paintings.get(shown);
   byId("losses").hidden = !painting || records.length < 2;
-  if (!byId("losses").hidden) drawCurves(byId("curves"), records, painting.iterations);
+  if (byId("losses").hidden) return;
+  drawCurves(byId("curves"), records, painting.iterations);
+  drawnAt = performance.now();
 }
 new ResizeObserver(showCurves).observe(byId("stage"));
 
@@ -556,8 +567,13 @@ function showList() {
 function showAll() {
   showStage();
   showList();
-  document.title = live && paintings.get(live.number)?.state === "painting"
-    ? `${Math.round(100 * live.count / paintings.get(live.number).iterations)} % · nnstyle studio` : "nnstyle studio";
+  showTitle();
+}
+
+function showTitle() {
+  const painting = paintings.get(live?.number);
+  document.title = painting?.state === "painting"
+    ? `${Math.round(100 * live.count / painting.iterations)} % · nnstyle studio` : "nnstyle studio";
 }
 
 // News
@@ -610,8 +626,12 @@ function takeProgress(news) {
   if (shown === news.number) {
     if (news.first <= records.length) records = [...records.slice(0, news.first), ...news.records];
     else fetchRecords(shown);
+    showImages(painting);
+    if (performance.now() - drawnAt > 700) showCurves();
   }
-  showAll();
+  const card = cards.get(news.number);
+  if (news.has_picture && card?.parts.image.hidden) showList();
+  showTitle();
 }
 
 async function fetchState() {
