@@ -12,6 +12,7 @@ import pytest
 from nnstyle import Settings, layers, losses
 from nnstyle.network import CONVOLUTIONS_PER_BLOCK, LAYERS
 from nnstyle.optimizers import lbfgs
+from tests.support.lessons import parts_of
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 BOOK = LESSONS / "book"
@@ -571,3 +572,40 @@ def test_the_numbers_of_winograds_algorithm_are_right():
         in words
     )
     assert f"by Winograd's algorithm: 4 × 4 = {products.size}" in words
+
+
+def hog_of_the_drawing(svg):
+    """The slope, the two bins and the shares of four cells that a drawing of HOG tells, and their right values."""
+    hog = parts_of(
+        "l15_inverting_representations",
+        ["CELL", "DIRECTIONS", "CIRCLE", "slopes", "orientations", "shares"],
+    )
+    told = "\n".join(texts(svg))
+    up, down, left, right = (int(number) for number in re.findall(r"^(\d+)$", told, re.MULTILINE))
+    pixels = np.zeros((3, 3))
+    pixels[0, 1], pixels[1, 0], pixels[1, 2], pixels[2, 1] = up, left, right, down
+    slope = [values[1:2, 1:2] for values in hog.slopes(pixels)]
+    bins, _ = hog.orientations(*slope)
+    vertical, horizontal = hog.shares(16)[:, 10] * hog.CELL, hog.shares(16)[:, 6] * hog.CELL
+    (pixel,) = (box for box, its in shapes(svg, "rect") if "solid" in its)
+    x, y, unit = (float(pixel.get(name)) for name in ("x", "y", "width"))
+    (corner,) = (points(path)[0] for path, its in shapes(svg, "path") if path.get("d").startswith("M50 308h"))
+    place = [round((y - corner[1]) / unit), round((x - corner[0]) / unit)]
+    wanted = [
+        *(down - up, right - left, round(float(np.hypot(*slope).item()), 1)),
+        *(round(float(value), 1) for value in bins[0, 0, :2]),
+        *np.rint(100 * np.outer(vertical, horizontal).ravel()),
+        *place,
+    ]
+    patterns = (r"down: .* = (\d+)", r"right: .* = (\d+)", r"length ([\d.]+)", r"^(\d+\.\d)$", r"^(\d+) %$")
+    found = [float(number) for pattern in patterns for number in re.findall(pattern, told, re.MULTILINE)]
+    return found + [10, 6], [float(number) for number in wanted]
+
+
+def test_the_numbers_of_hog_are_right():
+    found, wanted = hog_of_the_drawing(DRAWINGS["hog"])
+    assert found == wanted
+    for right, wrong in ((">110<", ">120<"), (">11.5<", ">11.6<"), (">56 %<", ">46 %<"), ("67.1", "67.2")):
+        twin = DRAWINGS["hog"].replace(right, wrong)
+        found, wanted = hog_of_the_drawing(twin)
+        assert twin != DRAWINGS["hog"] and found != wanted
