@@ -492,7 +492,7 @@ if tools.is_embedded(weights):
 # %%
 # To sum up. What comes back, the layer knows. What does not come back may be *unfinished* (let the search run longer), *left open* by the layer
 # (start elsewhere, and see something else come back), or both. Among all the pictures that have the right features,
-# :ref:`Mahendran and Vedaldi (2015) <mahendran2015>` choose by a second term in the loss, which prefers those that look natural.
+# :ref:`Mahendran and Vedaldi (2015) <mahendran2015>` choose by a second term in the loss, which prefers those that look natural. :doc:`Lesson 15 <l15_inverting_representations>` tries it.
 #
 # Here is how far patience and a good way of searching lead: the photograph of the paper, 512 pixels wide, after 500 iterations among waves.
 # ``python -m lessons.paper_figures`` made these pictures, and :doc:`../figures` has all of them.
