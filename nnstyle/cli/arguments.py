@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from ..pictures.saving import FORMATS
@@ -52,19 +53,31 @@ def make_parser() -> Parser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32),
     )
     add_files(parser)
+    add_settings(parser, SAMPLE_SETTINGS)
+    return parser
+
+
+def add_settings(parser: Parser, samples: Mapping[str, Any]) -> None:
+    """Add an option for each field of `Settings`, and the network.
+
+    Parameters
+    ----------
+    parser : Parser
+    samples : mapping
+        Settings that differ for the sample pictures, for the help.
+    """
     groups: dict[str, Any] = {}
     for field in dataclasses.fields(Settings):
         name = field.metadata["group"]
         if name not in groups:
             groups[name] = parser.add_argument_group(name)
-        add_setting(groups[name], field)
+        add_setting(groups[name], field, samples)
     groups[NETWORK].add_argument(
         "--weights",
         metavar="FILE",
         help="pocket (inside the package); vgg19 or vgg16, the paper's networks, downloaded once; or a VGG file"
         " of Keras, PyTorch, Caffe, MatConvNet, safetensors or NumPy (default: pocket)",
     )
-    return parser
 
 
 def add_files(parser: Parser) -> None:
@@ -172,23 +185,23 @@ def seconds(text: str) -> float:
     return value
 
 
-def add_setting(group: Any, field: dataclasses.Field) -> None:
+def add_setting(group: Any, field: dataclasses.Field, samples: Mapping[str, Any]) -> None:
     """Add the option of one field of `Settings`."""
     flag = "--" + field.name.replace("_", "-")
     options = dict(field.metadata["options"])
     if field.default is True:
         options["action"] = argparse.BooleanOptionalAction
-    text = field.metadata["help"] + default_text(field)
+    text = field.metadata["help"] + default_text(field, samples)
     group.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), **options)
 
 
-def default_text(field: dataclasses.Field) -> str:
+def default_text(field: dataclasses.Field, samples: Mapping[str, Any]) -> str:
     """The default of a setting, as the help shows it."""
     default = field.metadata["shown"] or field.default
     if default is None or default is False:
         return ""
     if isinstance(default, tuple):
         default = ",".join(default)
-    if field.name in SAMPLE_SETTINGS:
-        default = f"{default}; sample {SAMPLE_SETTINGS[field.name]}"
+    if field.name in samples:
+        default = f"{default}; sample {samples[field.name]}"
     return f" (default: {default})"

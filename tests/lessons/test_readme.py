@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 import nnstyle
+from nnstyle.batch.arguments import make_parser as make_batch_parser
 from nnstyle.benchmark.__main__ import make_parser as make_benchmark_parser
 from nnstyle.cli.arguments import make_parser
 from nnstyle.studio.__main__ import make_parser as make_studio_parser
 from nnstyle.weights.__main__ import make_parser as make_weights_parser
+from tests.campaigns import batch as batches
 from tests.campaigns import fuzz, kills, long_life
 from weights.compare import make_parser as make_compare_parser
 from weights.neural_style import make_parser as make_neural_style_parser
@@ -29,17 +31,19 @@ PAGES = [README, *GUIDES, *OTHERS]  # what describes the present; the changelog 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PARSERS = {
     "nnstyle": make_parser(),
+    "nnstyle.batch": make_batch_parser(),
     "nnstyle.benchmark": make_benchmark_parser(),
     "nnstyle.studio": make_studio_parser(),
     "nnstyle.weights": make_weights_parser(),
     "weights.compare": make_compare_parser(),
     "weights.neural_style": make_neural_style_parser(),
+    "tests.campaigns.batch": batches.make_parser(),
     "tests.campaigns.fuzz": fuzz.make_parser(),
     "tests.campaigns.kills": kills.make_parser(),
     "tests.campaigns.long_life": long_life.make_parser(),
 }
 # Programs that are not ours. Only their first word is checked.
-OTHER_PROGRAMS = ("ruff", "mypy", ".", ".ci/run")
+OTHER_PROGRAMS = ("ruff", "mypy", "dask", ".", ".ci/run")
 
 
 def text_of(page):
@@ -63,7 +67,7 @@ def commands(text):
     lines = "".join(blocks(text, "sh")).replace("\\\n", "").splitlines()
     without_blocks = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     lines += re.findall(
-        r"`((?:\.venv/bin/)?(?:nnstyle|python -m|python -c|\.venv/bin/pip) [^`]*)`", without_blocks
+        r"`((?:\.venv/bin/)?(?:nnstyle(?:-batch)?|python -m|python -c|\.venv/bin/pip) [^`]*)`", without_blocks
     )
     for line in lines:
         yield from (part.strip() for part in line.split(" && ") if part.strip())
@@ -75,8 +79,8 @@ def check_command(command):
     if words[:2] == ["/usr/bin/time", "-v"]:
         words = words[2:]
     program, arguments = words[0], words[1:]
-    if program == "nnstyle":
-        check_module("nnstyle", arguments)
+    if program in ("nnstyle", "nnstyle-batch"):
+        check_module(program.replace("-", "."), arguments)
     elif program in ("python", "python3") and arguments[:1] == ["-m"]:
         check_module(arguments[1], arguments[2:])
     elif program == "python" and arguments[:1] == ["-c"]:
@@ -108,7 +112,7 @@ def parse(module, arguments):
         if end.code:
             raise ValueError(f"{module} does not take {arguments}") from None
         return  # --help
-    if module == "nnstyle":
+    if module in ("nnstyle", "nnstyle.batch"):
         nnstyle.Settings(
             **{k: v for k, v in vars(parsed).items() if k in nnstyle.Settings.__dataclass_fields__}
         )
@@ -160,6 +164,8 @@ def test_there_are_commands_to_check():
     [
         "nnstyle PHOTO.jpg PAINTING.jpg --first-image noise",
         "nnstyle PHOTO.jpg PAINTING.jpg --size",
+        "nnstyle-batch PHOTOS --styles PAINTING.jpg -o FOLDER --names {photo}.png",
+        "nnstyle-batch PHOTOS --styles PAINTING.jpg",
         "nnstyle PHOTO.jpg PAINTING.jpg --bounded --optimizer lbfgs-nnstyle",
         "python -m nnstyle.benchmark --network pocket",
         "python -m nnstyle.studio --host 0.0.0.0",
@@ -199,7 +205,7 @@ def known_options():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_option_named_exists(page):
-    text = "\n".join(line for line in text_of(page).splitlines() if not line.startswith("ruff"))
+    text = "\n".join(line for line in text_of(page).splitlines() if not line.startswith(("ruff", "dask")))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text))
     assert named <= known_options()
 
