@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -23,6 +24,24 @@ SETTINGS = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.profile.enabled": False,
 }
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Workers that have what all pictures of a batch have in common.
+
+    Attributes
+    ----------
+    client : Client
+    batch : str
+        The name under which they have it.
+    resources : dict, optional
+        Dask resources that each picture takes.
+    """
+
+    client: Client
+    batch: str
+    resources: dict[str, float] | None = None
 
 
 @contextlib.contextmanager

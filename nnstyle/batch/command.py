@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,9 @@ from .pairs import Pair, pairs_of
 if TYPE_CHECKING:
     from distributed import Client
 
+    from .cluster import Crew
     from .plan import Plan
     from .work import Done
-    from .worker import Supplies
 
 NO_DASK = "nnstyle-batch: Dask is not installed: pip install 'nnstyle[batch]'"
 MOST_REASONS = 5  # of pictures that failed are printed; the report has all
@@ -148,10 +148,11 @@ class Batch:
             if journal.found and not self.arguments.resume:
                 note(f"{self.folder} has {journal.found} pictures of an earlier batch: --resume keeps them")
             try:
-                for done in self.outcomes(journal):
-                    self.save(done, journal)
-                    all_done.append(done)
-                    bar.update(done.is_kept, bool(done.outcome.reason))
+                with contextlib.closing(self.outcomes(journal)) as outcomes:
+                    for done in outcomes:
+                        self.save(done, journal)
+                        all_done.append(done)
+                        bar.update(done.is_kept, bool(done.outcome.reason))
             except KeyboardInterrupt as error:
                 error.args = (f"{error}; {bar.words()} of {len(self.pairs)}: --resume goes on",)
                 raise
@@ -159,26 +160,24 @@ class Batch:
         self.report(all_done, time.monotonic() - began, bar.words())
         return 1 if bar.failed else 0
 
-    def outcomes(self, journal: Journal) -> "Iterator[Done]":
+    def outcomes(self, journal: Journal) -> "Generator[Done]":
         """Each picture as it comes, from workers that are there as long as it takes."""
         from .cluster import settings_for_dask
         from .work import Work
 
-        with settings_for_dask(), self.supplied_workers() as (client, supplies, plan):
+        with settings_for_dask(), contextlib.ExitStack() as stack:
             work = Work(
-                client,
-                supplies.name,
+                lambda: stack.enter_context(self.crew()),
                 self.common,
                 self.settings_of,
                 journal,
                 self.arguments.from_previous,
-                plan.resources,
             )
             yield from work.outcomes(self.chains())
 
     @contextlib.contextmanager
-    def supplied_workers(self) -> "Iterator[tuple[Client, Supplies, Plan]]":
-        """Workers that have what all pictures have in common."""
+    def crew(self) -> "Iterator[Crew]":
+        """Workers, of this machine or of a cluster, that have what all pictures have in common."""
         from . import cluster, plan, worker
 
         needed = plan.needed_by(self.settings, self.weights, self.most_paintings())
@@ -191,16 +190,11 @@ class Batch:
                 client = stack.enter_context(cluster.workers_there(address))
                 there = client.run_on_scheduler(cluster.describe_workers)
                 chosen = plan.plan_there(self.arguments, needed, there)
-            supplies = worker.Supplies(
-                f"nnstyle-{secrets.token_hex(4)}",
-                self.weights,
-                self.common,
-                chosen,
-                is_local=address is None,
-            )
+            batch = f"nnstyle-{secrets.token_hex(4)}"
+            supplies = worker.Supplies(batch, self.weights, self.common, chosen, is_local=address is None)
             stack.enter_context(cluster.supplied(client, supplies))
             self.say_where(client, chosen)
-            yield client, supplies, chosen
+            yield cluster.Crew(client, batch, chosen.resources)
 
     def most_paintings(self) -> int:
         """In the style that has most."""

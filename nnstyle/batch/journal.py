@@ -28,7 +28,8 @@ class Journal:
     folder : Path
         It is there.
     keep : bool
-        Whether the lines of an earlier run still count.
+        Whether pictures of an earlier run count as finished. In any case its lines stay until new ones replace
+        them: they are true as long as their files are there.
 
     Raises
     ------
@@ -45,8 +46,6 @@ class Journal:
 
     def __enter__(self) -> "Journal":
         self.lock = locked(self.folder)
-        if not self.keep:
-            self.lines = {}
         try:
             # Anew: the last line of a run that was killed may be half a line.
             write_over(self.path, b"".join(map(as_line, self.lines.values())))
@@ -74,7 +73,7 @@ class Journal:
             From `Order.checksum`.
         """
         line = self.lines.get(output)
-        if line is None or line.get("checksum") != checksum:
+        if not self.keep or line is None or line.get("checksum") != checksum:
             return None
         try:
             data = (self.folder / output).read_bytes()

@@ -19,7 +19,7 @@ JSON, HTML = "report.json", "report.html"
 STYLE = """\
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
-ul { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); list-style: none; padding: 0; }
+ul { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); list-style: none; padding: 0; }
 figure { margin: 0; }
 img { display: block; height: auto; max-width: 100%; }
 figcaption, td { overflow-wrap: anywhere; }
@@ -39,7 +39,7 @@ PAGE = """\
 <body>
 <main>
 <h1>{title}</h1>
-<p>{words}</p>
+<p>{words}. <a href="report.json">report.json</a> tells more of each.</p>
 {body}</main>
 </body>
 </html>
@@ -108,7 +108,8 @@ def contact_sheet(folder: Path, all_done: Sequence[Done], words: str) -> str:
     if failed:
         head = "<tr><th>photograph</th><th>painting</th><th>reason</th></tr>\n"
         body += f"<h2>Not painted</h2>\n<table>\n{head}{''.join(failed)}</table>\n"
-    return PAGE.format(title=f"{len(figures)} pictures", style=STYLE, words=html.escape(words), body=body)
+    title = f"{len(figures)} picture{'' if len(figures) == 1 else 's'}"
+    return PAGE.format(title=title, style=STYLE, words=html.escape(words), body=body)
 
 
 def figure(folder: Path, done: Done) -> str:

@@ -3,11 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from distributed import Client, Future, as_completed
+from distributed import Future, as_completed
 from distributed.scheduler import KilledWorker
 
 from ..errors import InputError, in_one_line
+from ..settings import Settings
+from .cluster import Crew
 from .journal import Journal
 from .order import Common, File, Order, Outcome, read_order
 from .pairs import Pair
@@ -58,10 +61,8 @@ class Work:
 
     Parameters
     ----------
-    client : Client
-        Whose workers have the `Supplies` of this batch.
-    batch : str
-        Its name.
+    hire : callable
+        Returns the `Crew`. It is called when there is something to paint.
     common : Common
     settings_of : callable
         The settings of a picture of this name.
@@ -69,25 +70,29 @@ class Work:
         What is finished.
     from_previous : bool
         Whether each picture of a chain starts from the one before.
-    resources : dict, optional
-        Dask resources that each picture takes.
     """
 
     def __init__(
         self,
-        client: Client,
-        batch: str,
+        hire: Callable[[], Crew],
         common: Common,
-        settings_of: Callable,
+        settings_of: Callable[[str], Settings],
         journal: Journal,
         from_previous: bool = False,
-        resources: dict[str, float] | None = None,
     ):
-        self.client, self.batch, self.common = client, batch, common
-        self.settings_of, self.journal = settings_of, journal
-        self.from_previous, self.resources = from_previous, resources
-        self.running = as_completed([], loop=client.loop)
+        self.hire, self.common = hire, common
+        self.settings_of, self.journal, self.from_previous = settings_of, journal, from_previous
         self.submitted: dict[str, tuple[Pair, Order, Chain]] = {}
+
+    @cached_property
+    def crew(self) -> Crew:
+        """Who paints."""
+        return self.hire()
+
+    @cached_property
+    def running(self) -> as_completed:
+        """Orders under way, in the order in which they end."""
+        return as_completed([], loop=self.crew.client.loop)
 
     def outcomes(self, chains: Iterable[Iterable[Pair]]) -> Iterator[Done]:
         """Each picture as it comes. A chain goes on when its latest picture was taken from here.
@@ -99,14 +104,14 @@ class Work:
         """
         for pairs in chains:
             yield from self.advance(Chain(iter(pairs)))
-            while len(self.submitted) >= self.most():
+            while self.submitted and len(self.submitted) >= self.most():
                 yield from self.take()
         while self.submitted:
             yield from self.take()
 
     def most(self) -> int:
         """How many orders may be under way, with the workers that there are now."""
-        return max(1, AHEAD * sum(self.client.nthreads().values()))
+        return max(1, AHEAD * sum(self.crew.client.nthreads().values()))
 
     def advance(self, chain: Chain) -> Iterator[Done]:
         """Submit the next picture of a chain; yield those before it for which there is nothing to do."""
@@ -126,11 +131,10 @@ class Work:
 
     def submit(self, pair: Pair, order: Order, chain: Chain) -> None:
         """Hand an order to the scheduler. Its name is what the dashboard shows."""
-        key = f"{pair.output}-{self.batch}"
+        crew = self.crew
+        key = f"{pair.output}-{crew.batch}"
+        future = crew.client.submit(paint, order, crew.batch, key=key, pure=False, resources=crew.resources)
         self.submitted[key] = pair, order, chain
-        future = self.client.submit(
-            paint, order, self.batch, key=key, pure=False, resources=self.resources or None
-        )
         self.running.add(future)
 
     def take(self) -> Iterator[Done]:

@@ -136,6 +136,11 @@ def test_without_resume_all_is_painted_anew(batch, capsys):
     assert "out has 3 pictures of an earlier batch: --resume keeps them" in capsys.readouterr().err
 
 
+def test_where_all_is_finished_nobody_is_asked_to_work(batch):
+    batch(*ALL_IN_X)
+    assert command.main([*ALL_IN_X, *SMALL, "--resume", "--scheduler", "nonsense://here"]) == 0
+
+
 def test_each_frame_starts_from_the_one_before(batch, damaged):
     Path(damaged).rename("photos/b2.png")
     frames = ["photos/a.png", "photos/b.png", "photos/b2.png", "photos/c.png"]

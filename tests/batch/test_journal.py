@@ -37,10 +37,10 @@ def test_another_picture_or_a_changed_file_is_not(tmp_path):
     assert not is_finished(tmp_path, "a.png")
 
 
-def test_without_resume_nothing_is(tmp_path):
+def test_without_resume_nothing_is_and_nothing_is_forgotten(tmp_path):
     finish(tmp_path, "a.png")
     assert not is_finished(tmp_path, "a.png", keep=False)
-    assert not is_finished(tmp_path, "a.png")  # it begins anew
+    assert is_finished(tmp_path, "a.png")
 
 
 def test_half_a_line_is_left_out_and_the_next_one_is_whole(tmp_path):
