@@ -68,7 +68,8 @@ def test_the_contact_sheet_shows_each_picture(reports):
         assert kind == "data:image/jpeg;base64"
         sizes.append(Image.open(io.BytesIO(base64.b64decode(data))).size)
     assert sizes == [(THUMBNAIL, THUMBNAIL // 2), (40, 60)]
-    assert [link["href"] for link in page.all("a")] == ["a%20%231%3F.png", "kept.png"]
+    links = [link["href"] for link in page.all("a")]
+    assert links == ["report.json", "a%20%231%3F.png", "kept.png"]
 
 
 def test_it_runs_nothing_and_loads_nothing(reports):
