@@ -837,8 +837,11 @@ assert error_in_tf32(True) > 5 * error_in_tf32(False)
 #
 # Where next
 # ----------
-# This was the last lesson. You have a network of plain loops, their derivatives, equations (1) to (7), an
+# This was the last lesson on the paper. You have a network of plain loops, their derivatives, equations (1) to (7), an
 # optimizer, pictures, and the same lines ready for a GPU. From here you can paint
 # (:doc:`/guide/painting`), or give the objective a term of your own (:doc:`lesson 9 <l09_style>`). In the
 # package: ``nnstyle/engine/`` for all that is fast, and ``nnstyle/benchmark/README.md`` for how it was
 # measured.
+#
+# Three more lessons go to works that the paper stands on: :doc:`how a network learns <l14_how_a_network_learns>`,
+# :doc:`how a picture is found from its features <l15_inverting_representations>`, and how a style is recognized.

@@ -52,6 +52,22 @@ def weights(module):
         parser.error(str(error))
 
 
+def alexnet(module):
+    """The `lessons.alexnet_file.AlexNet` after ``--alexnet`` if the lesson runs by itself, else None."""
+    if module != "__main__":
+        return None
+    parser = _parser()
+    path = parser.parse_args().alexnet
+    if path is None:
+        return None
+    from lessons import alexnet_file
+
+    try:
+        return alexnet_file.read(path)
+    except nnstyle.InputError as error:
+        parser.error(str(error))
+
+
 def is_embedded(weights):
     """Whether this is the network that the lessons' figures and numbers are about."""
     return weights.path == nnstyle.load_weights().path
@@ -63,6 +79,7 @@ def _parser():
         "--size", type=int, help="long edge of the pictures, px, where the lesson has one size"
     )
     parser.add_argument("--weights", default="pocket", metavar="FILE", help="another VGG, for comparison")
+    parser.add_argument("--alexnet", metavar="FILE", help="an AlexNet to look into, in lesson 14")
     return parser
 
 

@@ -48,7 +48,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "..",
     "gallery_dirs": "chapters",
     "filename_pattern": r"/(l\d\d|a\d)_",
-    "ignore_pattern": r"(__init__|paper_figures|strict_arrays|tools)\.py$",
+    "ignore_pattern": r"(__init__|alexnet_file|paper_figures|strict_arrays|tools)\.py$",
     "within_subsection_order": "order.LessonsThenAppendices",
     "abort_on_example_error": True,
     "capture_repr": (),  # only what is printed

@@ -11,7 +11,7 @@ def lessons():
 
 
 class LessonsThenAppendices:
-    """Sort key of sphinx-gallery: l01 .. l13, then a1, a2."""
+    """Sort key of sphinx-gallery: l01, l02 and so on, then a1, a2."""
 
     def __init__(self, folder):
         pass

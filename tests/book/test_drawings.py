@@ -609,3 +609,43 @@ def test_the_numbers_of_hog_are_right():
         twin = DRAWINGS["hog"].replace(right, wrong)
         found, wanted = hog_of_the_drawing(twin)
         assert twin != DRAWINGS["hog"] and found != wanted
+
+
+def towers_of_the_lesson():
+    """For each layer of AlexNet: its name, what half of it is, what a filter sees, and whether it sees both towers."""
+    lesson = parts_of("l14_how_a_network_learns", ["positions", "POOL", "ALEXNET", "describe"])
+    options, channels = dict(lesson.ALEXNET), 3
+    for name, (height, width, filters, parameters) in lesson.describe(lesson.ALEXNET, 227, 227, 3).items():
+        seen = parameters // filters - 1
+        is_conv = name.startswith("conv")
+        size = options[name].get("size")
+        half = f"{filters // 2} maps, {height} × {width}" if is_conv else f"{filters // 2} units"
+        sees = f"{size} × {size} × {seen // size**2}" if is_conv else str(seen)
+        yield name, half, sees, options[name].get("groups", 1) == 1 and channels != 3
+        channels = filters
+
+
+def check_towers(svg):
+    """Raise ValueError unless the two towers are those of lesson 14's table."""
+    *layers, (last, _, seen_by_last, _) = towers_of_the_lesson()
+    expected = [word for name, half, sees, _ in layers for word in (name, half, half, sees)]
+    words = texts(svg)
+    if words[4:-3] != expected or words[-3:] != [last, "1000 scores", seen_by_last]:
+        raise ValueError("other layers")
+    (crossing,) = (path for path, classes in shapes(svg, "path") if "dashed" in classes)
+    starts = [float(y) for y in re.findall(r"M[\d.]+ ([\d.]+)L", crossing.get("d"))][::2]
+    boxes = [float(box.get("y")) for box, classes in shapes(svg, "rect") if "ink-blue" in classes]
+    above = {boxes.index(max(y for y in boxes if y < start)) + 1 for start in starts}
+    if above != {place for place, (*_, sees_both) in enumerate(layers) if sees_both}:
+        raise ValueError("other layers see both towers")
+
+
+def test_the_two_towers_are_those_of_the_table():
+    svg = DRAWINGS["two-towers"]
+    check_towers(svg)
+    for right, wrong in (("5 × 5 × 48", "5 × 5 × 96"), ("2048 units", "4096 units"), ("fc7", "fc8")):
+        with pytest.raises(ValueError):
+            check_towers(svg.replace(right, wrong))
+    (crossing,) = (path.get("d") for path, classes in shapes(svg, "path") if "dashed" in classes)
+    with pytest.raises(ValueError):
+        check_towers(svg.replace(crossing, crossing[: len(crossing) // 3]))

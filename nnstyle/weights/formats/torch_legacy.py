@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from ...errors import InputError
-from .contents import Contents
+from .contents import Arrays, Contents
+from .naming import contents_from_names
 from .torch_pickle import LARGEST_PICKLE, read_pickle
-from .torch_tensor import BYTES_PER_NUMBER, Storage, contents_of
+from .torch_tensor import BYTES_PER_NUMBER, Storage, arrays_of
 
 MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first pickle
 VERSION = 1001
@@ -27,6 +28,13 @@ VERSION = 1001
 @contextlib.contextmanager
 def open_torch_legacy(path: str | os.PathLike) -> Iterator[Contents]:
     """The `Contents` of a file in PyTorch's older form."""
+    with open_arrays(path) as arrays:
+        yield contents_from_names("PyTorch's older form", arrays)
+
+
+@contextlib.contextmanager
+def open_arrays(path: str | os.PathLike) -> Iterator[Arrays]:
+    """All arrays of a file in PyTorch's older form, by their names, of whatever network."""
     with open(path, "rb") as file:
         pickles = io.BytesIO(file.read(LARGEST_PICKLE))
         pickles.seek(len(MAGIC))
@@ -45,7 +53,7 @@ def open_torch_legacy(path: str | os.PathLike) -> Iterator[Contents]:
                 raise InputError(f"its storage {storage.key[:30]!r} is missing")
             return starts[storage.key]
 
-        yield contents_of("PyTorch's older form", top, file, find_storage)
+        yield arrays_of(top, file, find_storage)
 
 
 def find_storages(file: BinaryIO, position: int, keys: Any, storages: dict[str, Storage]) -> dict[str, int]:

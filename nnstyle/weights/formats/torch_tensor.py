@@ -13,8 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ...errors import InputError
-from .contents import Contents, StoredArray
-from .naming import contents_from_names
+from .contents import StoredArray
 
 # All types, not only those that are read: to find a storage, the older form needs the size of those before.
 BYTES_PER_NUMBER = {
@@ -110,14 +109,13 @@ def read_tensor(tensor: Tensor, file: BinaryIO, start: int, order: str) -> np.nd
     return numbers
 
 
-def contents_of(
-    layout: str, top: Any, file: BinaryIO, find_storage: Callable[[Storage], int], order: str = "<"
-) -> Contents:
-    """The `Contents` of a file.
+def arrays_of(
+    top: Any, file: BinaryIO, find_storage: Callable[[Storage], int], order: str = "<"
+) -> dict[str, StoredArray]:
+    """The arrays of a file, by their names.
 
     Parameters
     ----------
-    layout : str
     top : object
         What its pickle holds.
     file : binary file
@@ -129,7 +127,7 @@ def contents_of(
     for name, tensor in state_dict_in(top).items():
         start = find_storage(tensor.storage)
         arrays[name] = StoredArray(tensor.shape, functools.partial(read_tensor, tensor, file, start, order))
-    return contents_from_names(layout, arrays)
+    return arrays
 
 
 def state_dict_in(top: Any) -> dict[str, Tensor]:

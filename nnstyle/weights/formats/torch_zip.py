@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from ...errors import InputError
-from .contents import Contents
+from .contents import Arrays, Contents
+from .naming import contents_from_names
 from .torch_pickle import LARGEST_PICKLE, read_pickle
-from .torch_tensor import BYTES_PER_NUMBER, Storage, contents_of
+from .torch_tensor import BYTES_PER_NUMBER, Storage, arrays_of
 
 LOCAL_HEADER = 30  # bytes, followed by a name and an extra field (section 4.3.7 of PKWARE's APPNOTE.TXT)
 ENCRYPTED = 0x1
@@ -29,6 +30,13 @@ BYTE_ORDERS = {b"little": "<", b"big": ">"}
 @contextlib.contextmanager
 def open_torch_zip(path: str | os.PathLike) -> Iterator[Contents]:
     """The `Contents` of a file in PyTorch's zip form."""
+    with open_arrays(path) as arrays:
+        yield contents_from_names("PyTorch's zip form", arrays)
+
+
+@contextlib.contextmanager
+def open_arrays(path: str | os.PathLike) -> Iterator[Arrays]:
+    """All arrays of a file in PyTorch's zip form, by their names, of whatever network."""
     with open(path, "rb") as file:
         members = find_members(file)
         pickles = [name for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
@@ -45,7 +53,7 @@ def open_torch_zip(path: str | os.PathLike) -> Iterator[Contents]:
         def find_storage(storage):
             return start_of_storage(storage, *members.get(f"{folder}data/{storage.key}", (None, 0)))
 
-        yield contents_of("PyTorch's zip form", top, file, find_storage, BYTE_ORDERS[order])
+        yield arrays_of(top, file, find_storage, BYTE_ORDERS[order])
 
 
 def find_members(file: BinaryIO, writer: str = "PyTorch") -> dict[str, tuple[int, int]]:
