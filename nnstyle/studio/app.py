@@ -1,6 +1,7 @@
 """What the page asks, and the answers: an ASGI application on Starlette."""
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -95,7 +96,7 @@ class Page:
 
     def __init__(self, studio: Studio):
         self.studio = studio
-        self.uploads = asyncio.Semaphore(2)  # more at once would need more memory
+        self.decoding = asyncio.Semaphore(2)  # pictures that are read at once: more would need more memory
 
     async def index(self, request: Request) -> Response:
         """The page itself."""
@@ -126,7 +127,7 @@ class Page:
     async def give(self, request: Request) -> Response:
         """Take a picture: its bytes as they are, and its name in the address."""
         name = request.query_params.get("name", "")
-        async with self.uploads:
+        async with self.decoding:
             data = await body_of(request, MOST_UPLOAD)
             picture = await run_in_threadpool(self.studio.give, data, name)
         return JSONResponse(as_json(picture), 201)
@@ -141,7 +142,8 @@ class Page:
     async def order(self, request: Request) -> Response:
         """Put a painting in line."""
         order = Order.parse(await json_of(request))
-        painting = await run_in_threadpool(self.studio.order, order)
+        async with self.decoding:
+            painting = await run_in_threadpool(self.studio.order, order)
         return JSONResponse({"number": painting.number}, 201)
 
     async def act(self, request: Request) -> Response:
@@ -154,7 +156,8 @@ class Page:
         elif action == "go-on":
             await run_in_threadpool(studio.go_on, number)
         elif action == "more":
-            more = await run_in_threadpool(studio.more_like, number)
+            async with self.decoding:
+                more = await run_in_threadpool(studio.more_like, number)
         elif action == "weight":
             value = data.get("beta_per_pixel") if isinstance(data, dict) else None
             if not is_number(value):
@@ -222,7 +225,7 @@ async def news(studio: Studio) -> AsyncIterator[str]:
     has_news, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def wake() -> None:
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the server has ended, and its loop is closed
             loop.call_soon_threadsafe(has_news.set)
 
     seen = Seen()
@@ -243,7 +246,7 @@ class Seen:
     """What a page has been told."""
 
     def __init__(self) -> None:
-        self.revision, self.painting, self.records, self.version = 0, 0, 0, 0
+        self.revision, self.painting, self.records, self.version = -1, 0, 0, 0
 
     def news(self, studio: Studio) -> list[tuple[str, Any]]:
         """What a page has not been told yet."""
@@ -268,7 +271,7 @@ class Seen:
             "numbers": list(studio.paintings),
             "line": list(studio.line),
             "changed": [
-                in_list(studio, painting) for painting in paintings if painting.revision >= self.revision
+                in_list(studio, painting) for painting in paintings if painting.revision > self.revision
             ],
         }
 

@@ -32,13 +32,14 @@ try:
 except ImportError:  # Windows: there, two studios in one folder are not noticed
     fcntl = None  # type: ignore[assignment]
 
-MOST_PICTURES = 200  # that were given; those that no painting needs make room
+MOST_PICTURES = 1000  # that were given; those that no painting needs make room
 MOST_LETTERS = 1 << 20  # of a JSON file
 LONGEST_SHOWN = 1024  # px, of the small pictures to look at
 LONGEST_NAME = 80  # bytes of a name that is shown
 # The ending of a file's name, by its first bytes. For people who look into the folder: nothing depends on it.
 ENDINGS = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"II*\0": ".tif", b"MM\0*": ".tif"}
 NUMBERED = re.compile(r"([0-9]{4,9})\.json")
+TAKEN = re.compile(r"([0-9]{1,9})\..*")  # by whomever
 PICTURE_FILE = re.compile(r"([0-9a-f]{64})\.json")
 
 
@@ -193,6 +194,11 @@ class Folder:
         for number in sorted({int(match[1]) for match in found}):
             with contextlib.suppress(ValueError, OSError):
                 yield number, read_json(self.about(number))
+
+    def latest_number(self) -> int:
+        """The highest number that a file here has for its name, 0 if there is none: nobody's file is replaced."""
+        found = [match for path in self.path.iterdir() if (match := TAKEN.fullmatch(path.name))]
+        return max((int(match[1]) for match in found), default=0)
 
     def write_about(self, number: int, about: dict[str, Any]) -> None:
         """Write how a painting is made, and how far it is."""

@@ -94,9 +94,8 @@ class Guard:
         if (origin is None and not is_reading) or origin not in (None, f"http://{hosts[0]}"):
             return PlainTextResponse("This request comes from another site.", 403)
         # A link to the page may stand on another site, such as a notebook's; all else is asked by the page itself.
-        if site not in (None, "same-origin", "none") and not (
-            opens and headers.get("sec-fetch-mode") == "navigate"
-        ):
+        is_link = scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
+        if site not in (None, "same-origin", "none") and not is_link:
             return PlainTextResponse("This request comes from another site.", 403)
         if not opens and not self.has_cookie(headers):
             return PlainTextResponse(NO_TOKEN, 403)

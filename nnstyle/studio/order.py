@@ -18,8 +18,8 @@ MOST_ITERATIONS = 2000
 PICTURE_ID = re.compile("[0-9a-f]{64}")  # a SHA-256
 # The settings that the page has a control for. All others keep their defaults.
 SETTINGS = "size", "iterations", "scales", "style_scale", "beta_per_pixel", "colour", "seed"
-# Factors of the style weight and the style scale for "more like this".
-LESS, MORE, FINER = 0.5, 2.0, 0.6
+# Factors of the style weight and the style scale for "more like this": places of the page's sliders.
+LESS, MORE, FINER = 0.5, 2.0, 2**-0.75
 
 
 @dataclass(frozen=True)

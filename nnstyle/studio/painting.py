@@ -1,6 +1,7 @@
 """One picture in the studio's list: what was asked for, and how far it is."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,7 +127,12 @@ def row_of(record: Record, settings: Settings) -> list[float]:
     """An iteration as the page draws it: number, size, weighted content and style loss, and the whole loss."""
     content = settings.alpha * record.losses.get("content", 0.0)
     losses = content, record.total - content, record.total
-    return [record.iteration, record.size, *(float(f"{loss:.{NUMBERS_SHOWN}g}") for loss in losses)]
+    return [record.iteration, record.size, *map(rounded, losses)]
+
+
+def rounded(loss: float) -> float:
+    """A loss with as many digits as are shown. What is not finite has no place in JSON, and becomes 0."""
+    return float(f"{loss:.{NUMBERS_SHOWN}g}") if math.isfinite(loss) else 0.0
 
 
 def is_row(row: Any) -> bool:

@@ -14,6 +14,7 @@ from ..cli.signals import taken
 from ..errors import InputError
 from .studio import Studio
 
+MOST_CONNECTIONS = 100
 ADDRESS = "127.0.0.1"  # of this computer alone
 
 
@@ -28,6 +29,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 timeout_graceful_shutdown=3,
+                limit_concurrency=MOST_CONNECTIONS,
                 ws="none",
             )
         )

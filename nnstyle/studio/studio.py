@@ -85,9 +85,10 @@ class Studio:
         self.folder, self.weights = folder, weights
         self.device, self.threads, self.checkpoint = device, threads, checkpoint
         self.lock = threading.Condition(threading.RLock())
+        self.giving = threading.Lock()
         self.paintings = {painting.number: painting for painting in self.stored()}
         self.samples: list[Picture] = []
-        self.latest = max(self.paintings, default=0)
+        self.latest = folder.latest_number()
         self.line: list[int] = []
         self.now: Run | None = None
         self.revision = 1
@@ -141,7 +142,8 @@ class Studio:
 
     def give(self, data: bytes, name: str) -> Picture:
         """Keep a picture."""
-        return self.folder.add(data, name, self.in_use())
+        with self.giving:
+            return self.folder.add(data, name, self.in_use())
 
     def order(self, order: Order) -> Painting:
         """Put a painting in line.

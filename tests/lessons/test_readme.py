@@ -97,7 +97,7 @@ def check_module(module, arguments):
         parse(module, arguments)
     elif module in ("pytest", "sphinx"):
         check_paths([word for word in arguments if "/" in word and not word.endswith(("/html", "/handout"))])
-    elif module.partition(".")[0] in ("lessons", "weights"):
+    elif module.partition(".")[0] in ("lessons", "weights", "tests"):
         check_paths([module.replace(".", "/") + ".py"])
         check_options(arguments)
     elif (module, arguments) != ("venv", [".venv"]):

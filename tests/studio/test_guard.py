@@ -87,6 +87,13 @@ def test_a_link_to_the_page_may_stand_on_another_site_but_no_picture_of_it(clien
     cross = {"Cookie": None, "Origin": None, "Sec_Fetch_Site": "cross-site"}
     assert client.get(f"/?token={TOKEN}", Sec_Fetch_Mode="navigate", **cross).status == 200
     assert client.get(f"/?token={TOKEN}", Sec_Fetch_Mode="no-cors", **cross).status == 403
+    assert client.get("/", Sec_Fetch_Mode="navigate", **cross).status == 403
+    assert (
+        client.get(
+            "/api/state", Sec_Fetch_Mode="navigate", **cross | {"Cookie": client.headers["Cookie"]}
+        ).status
+        == 403
+    )
 
 
 def test_tokens_are_compared_in_constant_time(client, monkeypatch):

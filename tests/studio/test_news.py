@@ -5,7 +5,10 @@ import json
 
 import pytest
 
+from nnstyle.checkpoint import Record
+from nnstyle.settings import Settings
 from nnstyle.studio.order import Order
+from nnstyle.studio.painting import row_of
 from tests.studio.conftest import order_of, wait_for
 
 app = pytest.importorskip("nnstyle.studio.app")
@@ -80,6 +83,16 @@ def test_there_are_so_many_streams_and_no_more(client, studio, monkeypatch):
         assert client.get("/api/events").status == 503
     studio.close()
     assert client.get("/api/events").status == 200  # a stream that ends at once
+
+
+def test_what_is_not_finite_is_no_json_and_is_not_told():
+    settings = Settings()
+    assert row_of(Record(1, 64, float("inf"), {"content": float("nan")}, 0.0), settings)[2:] == [
+        0.0,
+        0.0,
+        0.0,
+    ]
+    assert row_of(Record(1, 64, 3.0, {"content": 1.0}, 0.0), settings)[2:] == [1.0, 2.0, 3.0]
 
 
 # Other requests

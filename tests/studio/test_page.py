@@ -270,9 +270,9 @@ def test_again_and_more_like_this(page):
     texts = page.locator("#list .how")
     page.locator("#list .how", has_text="seed 6").wait_for()
     assert [text.partition(",")[2].split(",")[0] for text in texts.all_inner_texts()[:3]] == [
-        " style weight 1 ×",
-        " style weight 2 ×",
-        " style weight 0.5 ×",
+        " style weight 1\u00a0×",
+        " style weight 2\u00a0×",
+        " style weight 0.5\u00a0×",
     ]
     page.locator("#list li", has_text=f"{number + 3}, finished").wait_for()
 

@@ -276,7 +276,7 @@ def test_more_like_this_is_less_and_more_painting_and_finer_strokes_or_another_n
     usual = order.beta_per_pixel(studio.weights)
     assert usual == (30 if init == "noise" else 4000)  # this network states none
     assert [one.settings.beta_per_pixel for one in (less, more)] == [usual / 2, usual * 2]
-    assert third == (order.changed(seed=1) if init == "noise" else order.changed(style_scale=0.6))
+    assert third == (order.changed(seed=1) if init == "noise" else order.changed(style_scale=2**-0.75))
 
 
 def test_of_variations_only_those_that_can_be_painted_are_ordered(studio):
@@ -288,6 +288,17 @@ def test_no_number_is_given_twice(studio):
     studio.order(Order.parse(order_of(studio)))
     studio.stop(1)
     assert studio.order(Order.parse(order_of(studio))).number == 2
+
+
+def test_somebody_else_s_files_are_not_replaced(make_studio):
+    folder = make_studio().folder.path
+    files = {"0007.png": b"mine", "12.txt": b"mine", "0013.json": b"[]"}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    studio = make_studio()
+    studio.start()
+    assert paint(studio).number == 14
+    assert {name: (folder / name).read_bytes() for name in files} == files
 
 
 # A server that ends

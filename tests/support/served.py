@@ -34,9 +34,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def served(folder, *arguments, port=0):
+def served(folder, *arguments, port=0, threads=1):
     """A server in a folder, ended with the block if it has not ended by then."""
-    with start(folder, "--port", port, "--threads", 1, *arguments, program=STUDIO) as process:
+    with start(folder, "--port", port, "--threads", threads, *arguments, program=STUDIO) as process:
         try:
             yield Server(process)
         finally:

@@ -52,7 +52,8 @@ async function give(file, name) {
 
 const number = value => String(Number(value.toPrecision(3)));
 const times = factor => (Math.abs(factor - 1) < 1e-6 ? "usual" : `${number(factor)} × the usual`);
-const seconds = value => (value < 90 ? `${Math.round(value)} s` : `${Math.round(value / 60)} min`);
+const left = value => (value < 90 ? `${Math.round(value)} s` : `${Math.round(value / 60)} min`);
+const took = value => (value < 100 ? `${Math.round(value)} s` : `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`);
 const usualBeta = init => (init === "noise" ? server.beta.noise : server.beta.usual);
 const COLOURS = { style: "the painting’s colours", content: "the photograph’s colours", luminance: "the photograph’s colours, light compared", match: "matched colours" };
 const INITS = { recoloured: "the photograph in the painting’s colours", content: "the photograph", noise: "white noise", style: "the painting" };
@@ -66,9 +67,8 @@ function titleOf(painting) {
 function settingsOf(painting) {
   const { order } = painting;
   const factor = painting.beta_per_pixel / usualBeta(order.init);
-  const parts = [`${order.size} px`];
-  parts.push(`style weight ${Math.abs(factor - 1) < 1e-6 ? "1" : number(factor)} ×`);
-  if (order.style_scale !== 1) parts.push(`strokes ${number(order.style_scale)} ×`);
+  const parts = [`${order.size}\u00a0px`, `style weight ${number(factor)}\u00a0×`];
+  if (order.style_scale !== 1) parts.push(`strokes ${number(order.style_scale)}\u00a0×`);
   if (order.colour !== "style") parts.push(COLOURS[order.colour]);
   if (order.init !== "recoloured") parts.push(`from ${INITS[order.init] || "a picture"}`);
   if (order.init === "noise" && order.seed) parts.push(`seed ${order.seed}`);
@@ -395,12 +395,12 @@ function showProgress(painting) {
     byId("bar").value = iteration;
     text = iteration ? `Iteration ${iteration} of ${painting.iterations}` : "Getting ready …";
     if (iteration && news?.size && news.size < painting.order.size) text += `, at ${news.size} px`;
-    if (news && news.left !== null && iteration < painting.iterations) text += ` · ${seconds(news.left)} left`;
+    if (news && news.left !== null && iteration < painting.iterations) text += ` · ${left(news.left)} left`;
   } else if (painting.state === "waiting") {
     text = sentence(stateOf(painting));
   } else {
     text = sentence(stateOf(painting));
-    if (painting.state === "finished") text = `Finished after ${painting.iteration} iterations in ${seconds(painting.seconds)}.`;
+    if (painting.state === "finished") text = `Finished after ${painting.iteration} iterations in ${took(painting.seconds)}.`;
   }
   byId("status").textContent = text;
 }
@@ -654,7 +654,7 @@ function listen() {
   });
   stream.addEventListener("error", () => {
     byId("connection").textContent = stream?.readyState === EventSource.CLOSED
-      ? "Not connected: open the address that the server has printed last." : "Not connected. Trying again …";
+      ? "Not connected: open the address that the server has printed last, or close some of its pages." : "Not connected. Trying again …";
   });
 }
 
