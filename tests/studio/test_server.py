@@ -68,6 +68,7 @@ sys.exit(main(["--folder", "x", "--port", "0"]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
 def test_without_the_extra_one_line_says_what_to_install(tmp_path, missing):
     with start(tmp_path, program=("-c", WITHOUT % missing)) as process:
