@@ -992,12 +992,12 @@ for name in (*shallow, *LAYERS):
 # ------------------------------
 # The authors invert one code from several starts and show the results side by side. For the deepest layers they are very different, and the authors read
 # the differences as what the layer does not care about: its invariance. Let us measure it. Four starts for each of three layers and for HOGb.
-# At each pixel the four values :math:`x_n` have a mean :math:`\bar x`, and they spread around it. Their mean squared error, against the photograph, is a
+# At each pixel the four values :math:`x_k` have a mean :math:`\bar x`, and they spread around it. Their mean squared error, against the photograph, is a
 # sum of two parts:
 #
 # .. math::
 #
-#    \frac{1}{4} \sum_{n=1}^{4} (x_n - x_0)^2 = (\bar x - x_0)^2 + \frac{1}{4} \sum_{n=1}^{4} (x_n - \bar x)^2
+#    \frac{1}{4} \sum_{k=1}^{4} (x_k - x_0)^2 = (\bar x - x_0)^2 + \frac{1}{4} \sum_{k=1}^{4} (x_k - \bar x)^2
 #
 # The first part, the squared *bias*, is in what they have in common. The second, the *variance*, is in what they differ in.
 
@@ -1070,9 +1070,9 @@ if tools.is_embedded(weights):
 #      - Here
 #    * - HOG and dense SIFT can be inverted by descending the same objective, better than by a learned dictionary: an error of 28 % for
 #        HOG, against 66 % for the earlier HOGgle.
-#      - HOG inverted: 31 %. HOGgle needs its dictionary, which we do not have.
+#      - HOG inverted: 31 % (10 % in squares, as their program has it). HOGgle needs its dictionary, which we do not have.
 #    * - Soft assignment is easier: 11 % for HOGb, 11 % for dense SIFT.
-#      - 12 % for HOGb by momentum, 5 % by L-BFGS. For SIFT (in the exercises) 14 % and 3 %.
+#      - 12 % for HOGb by momentum (1.5 % in squares), 5 % by L-BFGS. For SIFT (in the exercises) 14 % and 3 %.
 #    * - Several layers keep photographically accurate information.
 #      - ``conv1_1`` to ``conv3_1``, also when the search begins at noise. For ``conv4_1`` and ``conv5_1`` not in 50 iterations. Lesson 8 got more out of
 #        them with another search.
@@ -1208,7 +1208,7 @@ if tools.is_embedded(weights):
 #
 # .. solution::
 #
-# Yes, and with both. The pixels that are kept stick out of their neighbours, and no other pixel does. With :math:`\beta = 1` they stick out more. To
+# Yes, and with both. The pixels that are kept stick out of their neighbours, and those halfway between them do not. With :math:`\beta = 1` they stick out more. To
 # meet the code, one pixel is enough, and a single pixel is cheap: to raise a whole surface with it would cost more. In a network, the pixels
 # that a pooling or a stride favours may take this part.
 
