@@ -106,20 +106,26 @@ def test_from_drop_to_download(page, tmp_path):
     drop(page, "paintings-drop", "waves.png", picture_file(60, 44, 2))
     page.locator("#paintings", has_text="waves.png").wait_for()
     assert "style.jpg" not in page.locator("#paintings").inner_text()  # the sample has made room
+    drop(page, "paintings-drop", "dunes.png", picture_file(60, 44, 4))
+    page.get_by_label("Share of dunes.png").wait_for()
+    page.get_by_label("Share of waves.png").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
     page.get_by_label("Style weight", exact=True).fill("1")
     page.get_by_label("Colours").select_option("luminance")
     ask_for(page, 64, 5)
     paint(page)
-    assert page.locator("#stage-title").inner_text() == "holiday.png in the style of waves.png"
+    assert page.locator("#stage-title").inner_text() == "holiday.png in the style of waves.png and dunes.png"
     wait_until_finished(page)
     page.locator("#losses svg[role=img]").wait_for()
     assert {"iteration", "loss, times its weight", "content", "style"} <= set(
         page.locator("#curves text").all_text_contents()
     )
     name = downloaded(page, page.get_by_role("link", name="Download").click, tmp_path / "x.png")
-    assert name == "holiday-waves.png"
+    assert name == "holiday-waves-and-1-more.png"
     stored = stored_settings(tmp_path / "x.png")
-    assert (stored["content"], stored["style"], stored["iterations"]) == ("holiday.png", ["waves.png"], 5)
+    assert (stored["content"], stored["style"]) == ("holiday.png", ["waves.png", "dunes.png"])
+    assert (stored["style_weights"], stored["iterations"]) == ([3, 1], 5)
     assert stored["colour"] == "luminance"
     assert stored["beta"] == pytest.approx(2 * 1000 * (64 + 64) * (46 + 64))
 
@@ -229,8 +235,9 @@ def test_stop_go_on_and_another_weight(page):
     paint(page)
     page.locator("#status", has_text="Iteration").wait_for()
     first = number_on_stage(page)
-    button(page, "Stop").click()
+    button(page, "Stop").press("Enter")
     page.locator("#status", has_text="Stopped after").wait_for()
+    assert page.evaluate("document.activeElement.id") == "stage-title"  # the button is gone
     button(page, "Go on").click()
     page.locator("#status", has_text="Iteration").wait_for()
     page.get_by_label("Change the style weight").fill("-1")

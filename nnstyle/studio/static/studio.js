@@ -106,9 +106,8 @@ function button(text, action, label) {
   return made;
 }
 
-function showForm() {
-  setThumb(byId("photo-thumb"), chosen.content);
-  byId("photo-name").textContent = chosen.content ? nameOf(chosen.content) : "none yet";
+// Made anew only when there are others: whoever moves a slider must keep hold of it.
+function showPaintings() {
   byId("paintings").replaceChildren(...chosen.styles.map((style, index) => {
     const item = document.createElement("li"), image = document.createElement("img"), text = document.createElement("div");
     const name = document.createElement("p");
@@ -129,12 +128,18 @@ function showForm() {
     }
     text.append(button("Remove", () => {
       chosen.styles.splice(index, 1);
+      showPaintings();
       showForm();
       byId("painting-choose").focus();
     }, `Remove ${nameOf(style.picture)}`));
     item.append(image, text);
     return item;
   }));
+}
+
+function showForm() {
+  setThumb(byId("photo-thumb"), chosen.content);
+  byId("photo-name").textContent = chosen.content ? nameOf(chosen.content) : "none yet";
   const [content, style] = server.samples;
   byId("samples").hidden = chosen.content === content && chosen.styles.length === 1 && chosen.styles[0].picture === style;
   byId("init-chosen").hidden = byId("init").value !== "file";
@@ -145,20 +150,24 @@ function showForm() {
   byId("mask-open").disabled = !chosen.content;
   byId("mask-remove").hidden = !chosen.mask;
   byId("mask-state").textContent = chosen.mask ? "Only what is drawn is painted." : "The whole picture is painted.";
-  for (const name of ["style-weight", "live-weight", "style-scale"]) {
-    const text = times(2 ** byId(name).value);
-    byId(`${name}-value`).textContent = text;
-    byId(name).setAttribute("aria-valuetext", text);
-  }
+  for (const name of ["style-weight", "style-scale"]) showFactor(name);
   if (shown === null) showStage();
   remember();
+}
+
+function showFactor(name) {
+  const text = times(2 ** byId(name).value);
+  byId(`${name}-value`).textContent = text;
+  byId(name).setAttribute("aria-valuetext", text);
 }
 
 const FIELDS = ["style-weight", "style-scale", "size", "iterations", "colour", "init", "seed"];
 
 function remember() {
   const values = Object.fromEntries(FIELDS.map(name => [name, byId(name).value]));
-  sessionStorage.setItem("form", JSON.stringify({ chosen, values }));
+  try {
+    sessionStorage.setItem("form", JSON.stringify({ chosen, values }));
+  } catch { /* a browser that keeps nothing */ }
 }
 
 function recall() {
@@ -205,6 +214,7 @@ function again(painting) {
     size: order.size, iterations: order.iterations, colour: order.colour, init: isNamed ? order.init : "file", seed: order.seed,
   };
   for (const name of FIELDS) byId(name).value = values[name];
+  showPaintings();
   showForm();
   tell("The settings of this picture are in the form.");
   byId("start").scrollIntoView({ block: "nearest" });
@@ -225,6 +235,7 @@ async function takeFiles(files, keep) {
     }
   }
   byId("connection").textContent = "";
+  showPaintings();
   showForm();
 }
 
@@ -262,6 +273,7 @@ for (const [id, keep] of [["photo-drop", PLACES.photo], ["paintings-drop", PLACE
 }
 for (const name of ["dragover", "drop"]) window.addEventListener(name, event => event.preventDefault()); // never leave the page
 
+form.addEventListener("invalid", () => { byId("more").open = true; }, true); // what is folded away cannot complain
 form.addEventListener("input", event => {
   if (event.target.id === "init") chosen.scales = null;
   if (event.target.type !== "file") showForm();
@@ -270,6 +282,7 @@ byId("samples").addEventListener("click", () => {
   const [content, style] = server.samples;
   Object.assign(chosen, { content, styles: [{ picture: style, weight: 1 }], mask: null });
   shown = null;
+  showPaintings();
   showForm();
   byId("photo-choose").focus();
 });
@@ -307,9 +320,6 @@ function select(number) {
   shown = number;
   records = [];
   byId("stage-error").textContent = "";
-  const painting = paintings.get(number);
-  if (painting) byId("live-weight").value = Math.log2(painting.beta_per_pixel / usualBeta(painting.order.init));
-  showForm();
   showAll();
   if (number !== null) fetchRecords(number);
 }
@@ -369,6 +379,11 @@ function showStage() {
   byId("actions").querySelector("[data-action=go-on]").textContent = painting?.can_go_on ? "Go on" : "Begin again";
   if (painting) byId("download").href = `/api/paintings/${painting.number}/picture`;
   byId("steer").hidden = !isLive;
+  if (isLive && byId("steer").dataset.number !== String(painting.number)) {
+    byId("steer").dataset.number = painting.number;
+    byId("live-weight").value = Math.log2(painting.beta_per_pixel / usualBeta(painting.order.init));
+    showFactor("live-weight");
+  }
   byId("about").hidden = !painting;
   if (painting) showSettings(painting);
   showCurves();
@@ -497,7 +512,7 @@ for (const one of byId("actions").querySelectorAll("button")) {
   one.addEventListener("click", () => act(paintings.get(shown), one.dataset.action));
 }
 
-byId("live-weight").addEventListener("input", showForm);
+byId("live-weight").addEventListener("input", () => showFactor("live-weight"));
 byId("steer").addEventListener("submit", async event => {
   event.preventDefault();
   const painting = paintings.get(shown);
@@ -565,9 +580,13 @@ function showList() {
 }
 
 function showAll() {
+  const focused = document.activeElement;
   showStage();
   showList();
   showTitle();
+  // What had the focus may be gone: a button that makes no sense any more.
+  const isGone = focused && focused !== document.body && !focused.checkVisibility();
+  if (isGone) byId("stage-title").focus({ preventScroll: true });
 }
 
 function showTitle() {
@@ -579,7 +598,7 @@ function showTitle() {
 // News
 
 function takeList(news) {
-  const before = paintings.get(shown)?.state;
+  const isThere = paintings.has(shown), before = paintings.get(shown)?.state;
   line = news.line;
   const numbers = new Set(news.numbers);
   let isNew = false;
@@ -597,7 +616,7 @@ function takeList(news) {
     select(next.number);
     return;
   }
-  if (shown !== null && !paintings.has(shown)) shown = null;
+  if (isThere && !paintings.has(shown)) shown = null; // one that was just ordered may not be in the list yet
   if (!hasList && paintings.size) { // what is being painted, else the latest
     const all = [...paintings.values()];
     const first = all.find(one => one.state === "painting") || all[all.length - 1];
@@ -673,6 +692,7 @@ async function begin() {
   }
   recall();
   byId("more").open = matchMedia("(min-width: 56rem)").matches;
+  showPaintings();
   showForm();
   listen();
 }
