@@ -15,6 +15,8 @@ from nnstyle.pictures import load_image, resize
 SAMPLES = Path(nnstyle.__file__).parent / "samples"
 FIGURES = Path(__file__).parent / "figures"
 
+_own_arguments = {}  # what one lesson takes beside the options of all of them, see `folder`
+
 plt.switch_backend("Agg")  # figures go into files, also where there is no screen
 plt.rcParams.update({"font.size": 9, "figure.constrained_layout.use": True, "axes.grid": True})
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "grid.alpha": 0.3})
@@ -39,6 +41,25 @@ def size(module, default, smallest=96):
     if chosen < smallest:
         parser.error(f"in smaller pictures than {smallest} px the lesson's claims do not hold")
     return chosen
+
+
+def folder(module, what):
+    """The folder after the lesson's name if `module` runs by itself and one is given, or None.
+
+    A lesson that takes one asks for it first of all; `what` says in ``--help`` what should be in it.
+    """
+    if module != "__main__":
+        return None
+    _own_arguments["folder"] = {"nargs": "?", "metavar": "FOLDER", "help": what}
+    chosen = _parser().parse_args().folder
+    if chosen is not None and not Path(chosen).is_dir():
+        stop(f"there is no folder {chosen}")
+    return chosen
+
+
+def stop(complaint):
+    """End the program with a line that says what is wrong, and status 2."""
+    _parser().error(complaint)
 
 
 def weights(module):
@@ -80,6 +101,8 @@ def _parser():
     )
     parser.add_argument("--weights", default="pocket", metavar="FILE", help="another VGG, for comparison")
     parser.add_argument("--alexnet", metavar="FILE", help="an AlexNet to look into, in lesson 14")
+    for name, options in _own_arguments.items():
+        parser.add_argument(name, **options)
     return parser
 
 

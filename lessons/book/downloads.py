@@ -1,11 +1,12 @@
 """Each lesson to take home: a notebook that runs in an empty folder, and the Python file.
 
-The package has no `lessons`. So a notebook writes the files that it shares with the other lessons, as they
-are, into a folder beside it: its first cells. Code that the page hides, which draws a figure, has a
+The package has no `lessons`. So a notebook writes the modules of `lessons` that it imports, and those that they
+import, as they are, into a folder beside it: its first cells. Code that the page hides, which draws a figure, has a
 cell of its own, closed. ``sphinx -t handout`` makes the book for a class: the pages, the notebooks and the
 Python files without their solutions.
 """
 
+import ast
 import json
 import re
 import tempfile
@@ -21,7 +22,6 @@ from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 BOOK = Path(__file__).parent
 DOWNLOADS = BOOK / "downloads"  # made anew at every build, ignored by git
 LESSON = re.compile(r"[la]\d+_\w+")
-SHARED = ("tools", "strict_arrays")  # modules of lessons/ that a lesson may import
 HIDDEN = re.compile(
     r"^# sphinx_gallery_start_ignore\n(.*?)^# sphinx_gallery_end_ignore\n?", re.DOTALL | re.MULTILINE
 )
@@ -31,8 +31,9 @@ ABOUT = """*This is a chapter of the book "The paper, read with code". It runs i
 PREPARE = """import sys
 from pathlib import Path
 
-Path("lessons").mkdir(exist_ok=True)
-Path("lessons/__init__.py").touch()
+for folder in {folders}:
+    Path(folder).mkdir(exist_ok=True)
+    Path(folder, "__init__.py").touch()
 sys.path.insert(0, "")  # look for modules here first
 del sys.argv[1:]  # a lesson has options where it runs by itself, and a notebook has none"""
 INLINE = """from lessons import tools
@@ -61,6 +62,24 @@ def without_solutions(source):
     return "\n".join(kept) + "\n"
 
 
+def carried(source, package="lessons"):
+    """The modules of `lessons` that a source needs, in order: {name such as "lessons/tools.py": None}.
+
+    `package` is where the source itself belongs, for what it imports by ``from .noise``.
+    """
+    names = {}
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        base = f"{package}.{node.module}" if node.level else node.module
+        for module in (base, *(f"{base}.{alias.name}" for alias in node.names)):
+            path = LESSONS.parent / f"{module.replace('.', '/')}.py"
+            if module.startswith("lessons.") and path.is_file():
+                names |= carried(path.read_text(encoding="utf-8"), module.rpartition(".")[0])
+                names[path.relative_to(LESSONS.parent).as_posix()] = None
+    return names
+
+
 def notebook(path, solutions=True):
     """The notebook of a lesson, as nbformat has it."""
     source = path.read_text(encoding="utf-8")
@@ -68,12 +87,11 @@ def notebook(path, solutions=True):
         copy = Path(scratch, path.name)
         copy.write_text(source if solutions else without_solutions(source), encoding="utf-8")
         _, blocks = split_code_and_text_blocks(copy)
-    cells = [text_cell(ABOUT, {}), code_cell(PREPARE)]
-    for module in SHARED:
-        if re.search(rf"^from lessons(\.{module} import| import .*\b{module}\b)", source, re.MULTILINE):
-            cells.append(
-                code_cell(f"%%writefile lessons/{module}.py\n" + (LESSONS / f"{module}.py").read_text())
-            )
+    modules = carried(source)
+    folders = ["lessons", *sorted({name.rpartition("/")[0] for name in modules} - {"lessons"})]
+    cells = [text_cell(ABOUT, {}), code_cell(PREPARE.format(folders=folders))]
+    for name in modules:
+        cells.append(code_cell(f"%%writefile {name}\n" + (LESSONS.parent / name).read_text(encoding="utf-8")))
     cells.append(code_cell(INLINE))
     for label, content, _ in blocks:
         if label == "text":

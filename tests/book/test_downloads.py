@@ -124,6 +124,21 @@ def shared_asserts(code):
     return sum(one.count("assert ") for one in code if one.startswith("%%writefile"))
 
 
+@pytest.mark.parametrize(
+    ("source", "modules"),
+    [
+        ("import numpy as np\nfrom nnstyle import losses", []),
+        ("from lessons import tools", ["tools"]),
+        ("from lessons.tools import size", ["tools"]),
+        ("from lessons import strict_arrays, tools", ["strict_arrays", "tools"]),
+        ("from lessons.scenes.noise import mix", ["scenes/noise"]),
+        ("from lessons.scenes import manners", ["scenes/noise", "scenes/motifs", "scenes/manners"]),
+    ],
+)
+def test_a_notebook_carries_what_it_imports_and_what_that_imports(source, modules):
+    assert list(downloads.carried(source)) == [f"lessons/{module}.py" for module in modules]
+
+
 def test_what_the_page_hides_is_a_closed_cell():
     code = "a = 1\n# sphinx_gallery_start_ignore\nplot(a)\n# sphinx_gallery_end_ignore\nassert a\n"
     cells = list(downloads.code_cells(code))
@@ -133,7 +148,7 @@ def test_what_the_page_hides_is_a_closed_cell():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["l01_pictures", "l13_gpu"])
+@pytest.mark.parametrize("name", ["l01_pictures", "l13_gpu", "l16_recognising_style"])
 def test_a_notebook_runs_in_an_empty_folder(name, tmp_path):
     pytest.importorskip("ipykernel")
     pytest.importorskip("matplotlib_inline")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nnstyle
 from nnstyle import Settings, layers, losses
 from nnstyle.network import CONVOLUTIONS_PER_BLOCK, LAYERS
 from nnstyle.optimizers import lbfgs
@@ -649,3 +650,34 @@ def test_the_two_towers_are_those_of_the_table():
     (crossing,) = (path.get("d") for path, classes in shapes(svg, "path") if "dashed" in classes)
     with pytest.raises(ValueError):
         check_towers(svg.replace(crossing, crossing[: len(crossing) // 3]))
+
+
+def check_classifier(svg):
+    """Raise ValueError unless these are the sizes of lesson 16's descriptions."""
+    lesson = (LESSONS / "l16_recognising_style.py").read_text(encoding="utf-8")
+    mixtures = int(re.search(r"^MIXTURES = (\d+)$", lesson, re.MULTILINE)[1])
+    size = int(re.search(r"^SIZE = (\d+)  # px$", lesson, re.MULTILINE)[1])
+    content = nnstyle.load_weights()["conv4_2"][1].size
+    gram = len(Settings.style_layers) * mixtures * (mixtures + 1) // 2
+    described = [("colour", 4 * 14 * 14), ("orientation", 3 * 16 * 8), ("content", content), ("Gram", gram)]
+    words = texts(svg)
+    if f"picture, {size} × {size} px" not in words:
+        raise ValueError("another size of the picture")
+    for name, numbers in described:
+        if not has_run(words, [name, numbers]):
+            raise ValueError(f"{name} has {numbers} numbers")
+
+
+def test_the_classifier_of_styles_has_the_sizes_of_the_lesson():
+    svg = DRAWINGS["style-classifier"]
+    check_classifier(svg)
+    for right, wrong in (
+        ("784", "748"),
+        ("384", "348"),
+        ("256", "512"),
+        ("2640", "2604"),
+        ("80 × 80", "64 × 64"),
+    ):
+        assert right in svg
+        with pytest.raises(ValueError):
+            check_classifier(svg.replace(right, wrong))
