@@ -786,7 +786,7 @@ def split(pictures, truth):
     numbers = {}
     groups = np.array([numbers.setdefault(picture.tobytes(), len(numbers)) for picture in pictures])
     if len(numbers) < len(pictures):
-        print(f"{len(pictures) - len(numbers)} pictures are there more than once")
+        print(f"pictures that are there more than once: {len(pictures) - len(numbers)}")
     is_test = np.zeros(len(pictures), bool)
     for style in np.unique(truth):
         mixed = np.random.default_rng(style).permutation(np.flatnonzero(truth == style))

@@ -55,7 +55,7 @@ def test_it_trains_and_tests_on_the_folder(styles):
     done = run(styles)
     assert done.returncode == 0, done.stderr
     assert "left out: " in done.stdout and "torn.jpg" in done.stdout
-    assert "1 pictures are there more than once" in done.stdout
+    assert "pictures that are there more than once: 1" in done.stdout
     assert "2 styles" in done.stdout and "Gram matrices" in done.stdout
     assert "hidden" not in done.stdout
     assert (tools.FIGURES / "l16_yours.png").is_file()
