@@ -338,8 +338,8 @@ for name, numbers in describe([photograph]).items():
 #
 # .. math:: z_k = \sum_j W_{jk} x_j + b_k
 #
-# The scores become probabilities by the softmax, and the loss of a picture is the negative logarithm of the probability of
-# its true style :math:`t` (the cross-entropy):
+# The scores become probabilities by the :term:`softmax`, and the loss of a picture is the negative logarithm of the
+# probability of its true style :math:`t`, the :term:`cross-entropy` (:doc:`lesson 14 <l14_how_a_network_learns>` has both, too):
 #
 # .. math:: p_k = \frac{e^{z_k}}{\sum_i e^{z_i}} \qquad L = -\ln p_t
 #

@@ -63,12 +63,12 @@ def without_solutions(source):
 
 
 def carried(source, package="lessons"):
-    """The modules of `lessons` that a source needs, in order: {name such as "lessons/tools.py": None}.
+    """The modules of `lessons` that a source imports at its top, in order: {name such as "lessons/tools.py": None}.
 
     `package` is where the source itself belongs, for what it imports by ``from .noise``.
     """
     names = {}
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.parse(source).body:
         if not isinstance(node, ast.ImportFrom):
             continue
         base = f"{package}.{node.module}" if node.level else node.module
