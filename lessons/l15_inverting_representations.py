@@ -373,7 +373,7 @@ tools.must_fail(wrong_check, AssertionError)
 # %%
 # Momentum
 # --------
-# The authors go downhill by gradient descent with momentum. The velocity :math:`\mu` keeps nine tenths of itself and takes a step against
+# The authors go downhill by gradient descent with :term:`momentum` (:doc:`lesson 14 <l14_how_a_network_learns>` trains a network in this way). The velocity :math:`\mu` keeps nine tenths of itself and takes a step against
 # the gradient, and the picture follows the velocity:
 #
 # .. math::
@@ -1345,6 +1345,6 @@ tools.save(tools.grid(pictures, ["the photograph", "from HOGb", "from SIFT"]), "
 #
 # Where next
 # ----------
-# :doc:`l12_choices` tries total variation where it helps a style. The converged reconstructions of lesson 8's method, at 512 pixels, are in
+# :doc:`l16_recognising_style` asks what representations know of a picture's style, and :doc:`l12_choices` tries total variation where it helps a painting. The converged reconstructions of lesson 8's method, at 512 pixels, are in
 # :doc:`../figures`. In the package: ``nnstyle/losses.py`` has total variation with the exponent 2, and a regulariser of your own is a
 # :class:`Term <nnstyle.objective.Term>` that looks at the image.
