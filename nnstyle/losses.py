@@ -124,7 +124,7 @@ def total_variation(image: Array) -> tuple[float, Array]:
     """Squared differences between neighbouring pixels: large where an image is noisy (lesson 12).
 
     Not in the paper. As a penalty in Mahendran and Vedaldi (2015), equation (4), there
-    with an exponent beta, which is 2 here.
+    with an exponent beta, which is 2 here (lesson 15 has the others).
 
     Parameters
     ----------
