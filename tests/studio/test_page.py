@@ -125,7 +125,7 @@ def test_from_drop_to_download(page, tmp_path):
     assert name == "holiday-waves-and-1-more.png"
     stored = stored_settings(tmp_path / "x.png")
     assert (stored["content"], stored["style"]) == ("holiday.png", ["waves.png", "dunes.png"])
-    assert (stored["style_weights"], stored["iterations"]) == ([3, 1], 5)
+    assert (stored["style_weights"], stored["iterations"]) == ([7, 5], 5)
     assert stored["colour"] == "luminance"
     assert stored["beta"] == pytest.approx(2 * 1000 * (64 + 64) * (46 + 64))
 
@@ -454,12 +454,13 @@ def test_another_name_for_this_computer_opens_nothing(chromium, server):
 
 def problems(page):
     """What is wrong with the page as it is now, at each width, in light and in dark."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(browser.axe())
     yield from browser.problems_of_layout(page)
     for width in browser.WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         for theme in browser.THEMES:
             page.emulate_media(color_scheme=theme)
-            page.evaluate(browser.axe())
             for found in page.evaluate(AXE):
                 yield f"{width} px, {theme}: {found}"
             for found in page.evaluate(browser.DRAWN_TEXT):
@@ -470,7 +471,11 @@ def test_every_state_of_the_page_can_be_read_and_used(chromium, tmp_path):
     with served(tmp_path) as server, opened(chromium, server) as page:
         assert not [f"first visit: {found}" for found in problems(page)]
         page.set_viewport_size({"width": 1280, "height": 900})
-        page.evaluate("document.getElementById('more').open = true")
+        button(page, "Paint a mask").click()
+        page.get_by_role("dialog").wait_for()
+        assert not [f"mask: {found}" for found in problems(page)]
+        page.set_viewport_size({"width": 1280, "height": 900})
+        button(page, "Cancel").click()
         drop(page, "paintings-drop", "a.png", picture_file(60, 44, 2))
         drop(page, "paintings-drop", "b.png", picture_file(60, 44, 3))
         page.locator("#paintings", has_text="b.png").wait_for()
@@ -482,10 +487,6 @@ def test_every_state_of_the_page_can_be_read_and_used(chromium, tmp_path):
         page.get_by_text("Settings", exact=True).click()
         page.get_by_label("Compare with the photograph").fill("40")
         assert not [f"being painted: {found}" for found in problems(page)]
-        page.set_viewport_size({"width": 1280, "height": 900})
-        button(page, "Paint a mask").click()
-        page.get_by_role("dialog").wait_for()
-        assert not [f"mask: {found}" for found in problems(page)]
 
 
 def test_what_cannot_be_read_or_used_is_found(page):

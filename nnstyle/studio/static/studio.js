@@ -13,7 +13,7 @@ let live = null; // the latest news of the one that is being painted
 let hasList = false; // the first list has come
 let isGone = false; // the server has ended
 
-// What the form asks for; all else is in its controls.
+// What the form asks for; all else is in its controls. A painting's weight is its share, from 1 to 10.
 const chosen = { content: null, styles: [], mask: null, init: null, scales: null };
 
 // Asking the server
@@ -151,7 +151,7 @@ function showForm() {
   byId("mask-remove").hidden = !chosen.mask;
   byId("mask-state").textContent = chosen.mask ? "Only what is drawn is painted." : "The whole picture is painted.";
   for (const name of ["style-weight", "style-scale"]) showFactor(name);
-  if (shown === null) showStage();
+  if (shown === null) showAll();
   remember();
 }
 
@@ -172,7 +172,7 @@ function remember() {
 
 function recall() {
   const [content, style] = server.samples;
-  Object.assign(chosen, { content, styles: [{ picture: style, weight: 1 }] });
+  Object.assign(chosen, { content, styles: [{ picture: style, weight: 5 }] });
   byId("size").value = server.settings.size;
   byId("iterations").value = server.settings.iterations;
   try {
@@ -191,7 +191,7 @@ function orderOfForm() {
   if (!init) throw new Error("Choose an initial image, or start from another one.");
   const factor = 2 ** byId("style-weight").value;
   return {
-    content: chosen.content, styles: chosen.styles, mask: chosen.mask, init, scales: chosen.scales,
+    content: chosen.content, styles: chosen.styles.length > 1 ? chosen.styles : [{ ...chosen.styles[0], weight: 1 }], mask: chosen.mask, init, scales: chosen.scales,
     size: Number(byId("size").value), iterations: Number(byId("iterations").value),
     style_scale: 2 ** byId("style-scale").value, colour: byId("colour").value, seed: Number(byId("seed").value),
     beta_per_pixel: factor === 1 ? null : factor * usualBeta(init),
@@ -204,6 +204,7 @@ function again(painting) {
   const isThere = id => given.has(id);
   chosen.content = isThere(order.content) ? order.content : null;
   chosen.styles = order.styles.filter(style => isThere(style.picture)).map(style => ({ ...style }));
+  if (chosen.styles.length === 1) chosen.styles[0].weight = 5; // in the middle, should others join it
   chosen.mask = order.mask && isThere(order.mask) ? order.mask : null;
   const isNamed = order.init in INITS;
   chosen.init = isNamed ? null : order.init;
@@ -249,7 +250,7 @@ const PLACES = {
     const isSample = chosen.styles.length === 1 && chosen.styles[0].picture === server.samples[1];
     if (isSample) chosen.styles = []; // it is there only so that there is one
     if (chosen.styles.length >= server.most.styles) throw new Error(`${server.most.styles} paintings at most.`);
-    if (!chosen.styles.some(style => style.picture === picture.id)) chosen.styles.push({ picture: picture.id, weight: 1 });
+    if (!chosen.styles.some(style => style.picture === picture.id)) chosen.styles.push({ picture: picture.id, weight: 5 });
   },
   init: picture => { chosen.init = picture.id; },
 };
@@ -280,7 +281,7 @@ form.addEventListener("input", event => {
 });
 byId("samples").addEventListener("click", () => {
   const [content, style] = server.samples;
-  Object.assign(chosen, { content, styles: [{ picture: style, weight: 1 }], mask: null });
+  Object.assign(chosen, { content, styles: [{ picture: style, weight: 5 }], mask: null });
   shown = null;
   showPaintings();
   showForm();
