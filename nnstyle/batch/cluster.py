@@ -9,6 +9,7 @@ from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, Scheduler, WorkerPlugin
+from distributed.security import Security
 
 from ..errors import InputError, in_one_line
 from .plan import Plan
@@ -71,18 +72,21 @@ def workers_here(plan: Plan) -> Iterator[Client]:
     Only this machine can reach them, and only with certificates that are made anew each time: else any user
     of the machine could have them run any code.
     """
-    with (
-        LocalCluster(
-            n_workers=plan.workers,
-            threads_per_worker=1,
-            memory_limit=plan.memory,
-            host=HERE,
-            dashboard_address=f"{HERE}:0",
-            security=True,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = LocalCluster(
+                n_workers=plan.workers,
+                threads_per_worker=1,
+                memory_limit=plan.memory,
+                host=HERE,
+                dashboard_address=f"{HERE}:0",
+                security=True,
+                silence_logs=logging.CRITICAL,
+            )
+            stack.enter_context(cluster)
+            client = stack.enter_context(Client(cluster, set_as_default=False))
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"the workers cannot be started: {in_one_line(error)}") from None
         yield client
 
 
@@ -95,6 +99,7 @@ def workers_there(address: str) -> Iterator[Client]:
     InputError
         If there is no scheduler at this address, or it has no workers.
     """
+    check_certificates(address)
     try:
         client = Client(address, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
@@ -109,6 +114,14 @@ def workers_there(address: str) -> Iterator[Client]:
         yield client
 
 
+def check_certificates(address: str) -> None:
+    """Raise InputError for an address of TLS if Dask's configuration names no certificates."""
+    if address.startswith("tls://") and Security().get_connection_args("client").get("ssl_context") is None:
+        raise InputError(
+            f"{address} needs certificates: name them in Dask's configuration, under distributed.comm.tls"
+        )
+
+
 @contextlib.contextmanager
 def supplied(client: Client, supplies: WorkerPlugin) -> Iterator[None]:
     """Within the block, the workers have what a batch needs. At its end they stop what they still paint.
@@ -119,16 +132,22 @@ def supplied(client: Client, supplies: WorkerPlugin) -> Iterator[None]:
         If they cannot use it.
     """
     try:
+        register(client, supplies)
+        yield
+    finally:
+        # The scheduler may be gone, or a worker may never have had it.
+        with contextlib.suppress(OSError, RuntimeError, LookupError, ValueError):
+            client.unregister_worker_plugin(supplies.name)
+
+
+def register(client: Client, supplies: WorkerPlugin) -> None:
+    """Send supplies to all workers, those that join later included."""
+    try:
         client.register_plugin(supplies)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever was raised on a worker
         raise InputError(f"the workers cannot use nnstyle: {in_one_line(error)}") from None
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError, RuntimeError, TimeoutError):  # the scheduler is gone
-            client.unregister_worker_plugin(supplies.name)
 
 
 def describe_workers(dask_scheduler: Scheduler) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .plan import Plan
     from .work import Done
 
+NEEDED = "distributed", "cryptography"
 NO_DASK = "nnstyle-batch: Dask is not installed: pip install 'nnstyle[batch]'"
 MOST_REASONS = 5  # of pictures that failed are printed; the report has all
 
@@ -65,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments = make_parser().parse_intermixed_args(argv)
     except SystemExit as end:  # --help, --version or bad options: all is said
         return int(end.code or 0)
-    if importlib.util.find_spec("distributed") is None:
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
         say(NO_DASK, sys.stderr)
         return 2
     try:

@@ -1,6 +1,7 @@
 """How many pictures at a time, with how many threads each: no more than there are cores and memory for."""
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ class Plan:
     gpus : int
         How many GPUs the workers share out.
     memory : float
-        Bytes for each worker of this machine; 0 for a cluster's.
+        Bytes for each worker of this machine; 0 for no limit, and for a cluster's.
     resources : dict
         Dask resources that each picture takes.
     """
@@ -101,21 +102,21 @@ def plan_here(arguments: argparse.Namespace, needed: Needed, most: int) -> Plan:
     if low_memory is None:
         low_memory = needed(False) + BESIDE > free
     each = needed(low_memory) + BESIDE
-    room = int(free / each)
+    room = int(min(free / each, most))  # what is free may be unknown, and then is infinite
     if room < 1:
         raise InputError(
             f"a picture needs some {in_words(each)} of memory, and {in_words(free)} are free: choose a smaller --size"
         )
-    workers = arguments.workers or min(max(1, cores // (arguments.threads or 1)), room, most)
-    if workers > room:
+    workers = arguments.workers or min(max(1, cores // (arguments.threads or 1)), room)
+    if workers * each > free:
         raise InputError(
             f"--workers {workers} need some {in_words(workers * each)} of memory, and {in_words(free)} are free:"
-            f" choose --workers {room} at most"
+            f" choose --workers {int(free / each)} at most"
         )
     threads = arguments.threads or max(1, cores // workers)
     if workers * threads > cores:
         note(f"{workers} workers x {threads} threads are more than the {cores} cores of this machine")
-    return Plan(CPU.name, workers, threads, low_memory, memory=free / workers)
+    return Plan(CPU.name, workers, threads, low_memory, memory=share(free, workers))
 
 
 def plan_on_gpus(arguments: argparse.Namespace, device: Device, most: int) -> Plan:
@@ -126,8 +127,13 @@ def plan_on_gpus(arguments: argparse.Namespace, device: Device, most: int) -> Pl
     if workers > gpus:
         raise InputError(f"a GPU paints one picture at a time: choose --workers {gpus} at most")
     threads = arguments.threads or max(1, available_cores() // workers)
-    memory = CPU.available(threads=1) / workers
+    memory = share(CPU.available(threads=1), workers)
     return Plan(device.name, workers, threads, arguments.low_memory, 0 if is_one else gpus, memory)
+
+
+def share(free: float, workers: int) -> float:
+    """Bytes for each worker, or 0, which is no limit, where nobody knows what is free."""
+    return 0 if math.isinf(free) else free / workers
 
 
 def plan_there(arguments: argparse.Namespace, needed: Needed, workers: Sequence[dict[str, Any]]) -> Plan:

@@ -61,8 +61,7 @@ class Supplies(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Unpack, on a worker."""
-        if self.version != __version__:
-            raise InputError(f"nnstyle is {__version__} there and {self.version} here: install one version")
+        self.check_version()
         if self.is_local and threading.current_thread() is threading.main_thread():  # a process of our own
             # Pillow warns of damage in pictures that can be shown all the same.
             warnings.filterwarnings("ignore", module="PIL")
@@ -76,6 +75,11 @@ class Supplies(WorkerPlugin):
         if self.common.rescale_over:
             os.mkdir(Path(self.folder, "over"))
             write(Path(self.folder, "over", self.common.rescale_folder), self.common.rescale_over)
+
+    def check_version(self) -> None:
+        """Raise InputError unless this worker has the version that the command has: others paint otherwise."""
+        if self.version != __version__:
+            raise InputError(f"nnstyle is {__version__} there and {self.version} here: install one version")
 
     def teardown(self, worker: Any) -> None:
         """End what is still painted, and clean up."""
@@ -119,6 +123,7 @@ def paint(order: Order, batch: str) -> Outcome:
 
 def painted(order: Order, supplies: Supplies, folder: Path) -> Outcome:
     """The picture of an order, made in an empty folder; whatever goes wrong is raised."""
+    supplies.check_version()  # a worker that has joined later was not asked
     photo_folder, style_folder, initial_folder = (folder / name for name in PARTS)
     (photo,) = write(photo_folder, [order.photo])
     style = write(style_folder, order.style)

@@ -294,6 +294,7 @@ def test_what_became_of_an_order():
         ("photos --styles x.png -o out --name {photo}.jpg --transparency keep", "cannot be transparent"),
         ("photos --styles x.png -o out --workers 0", "whole number above 0"),
         ("photos --styles x.png -o out --scheduler nonsense://here", "no Dask scheduler to use at nonsense"),
+        ("photos --styles x.png -o out --scheduler tls://127.0.0.1:1", "needs certificates"),
         ("photos --styles x.png", "-o/--output"),
     ],
 )

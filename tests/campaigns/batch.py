@@ -1,12 +1,14 @@
 """Batches of many small pictures: what the scheduler costs, and what damage and death do.
 
-``python -m tests.campaigns.batch`` paints 200 small pictures in three ways:
+``python -m tests.campaigns.batch`` paints 200 small pictures in three ways, and two films:
 
 - overhead: with two workers of a local cluster, and, in turn, by two plain processes that share nothing and
   loop over half of the pictures each, with one thread. The times of both are from start to end, imports and all.
 - damage: the same on a local cluster, with 20 damaged photographs among them; in the middle, a worker is killed.
 - machines: the same on two workers that share no folder with each other or with the command, each with a
-  temporary folder of its own, which is gone in the end.
+  temporary folder of its own; in the middle, one is killed.
+- frames: a film of noise before a still camera, and one of a camera that moves by 2 px a frame, with and without
+  ``--from-previous``. It prints how much the painted frames differ from one to the next.
 
 Every picture must be there once, whole, and the very file that ``nnstyle`` writes; every damaged photograph must
 have its reason.
@@ -14,6 +16,7 @@ have its reason.
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import resource
@@ -34,7 +37,8 @@ from tests.support.command import ENVIRONMENT, command, files, take_signals
 from .findings import Findings
 
 SAMPLES = Path(__file__).parents[2] / "nnstyle/samples"
-PARTS = "overhead", "damage", "machines"
+PARTS = "overhead", "damage", "machines", "frames"
+FRAMES, FRAME = 4, (80, 60)  # of a film; px
 MOST_SECONDS = 3600  # that a batch may take
 # Half of the pictures, one after the other: what they take by themselves.
 PLAIN = """
@@ -185,15 +189,55 @@ class Campaign:
             finally:
                 process.terminate()
 
-    # Both
+    # Frames
+
+    def frames(self):
+        """Paint two films both ways. A still one must be calmer where each frame starts from the one before."""
+        with Image.open(SAMPLES / "content.jpg") as sample:
+            scene = sample.resize((140, 105), Image.Resampling.LANCZOS)
+        rng = np.random.default_rng(0)
+        still = np.asarray(scene.crop((20, 20, 20 + FRAME[0], 20 + FRAME[1])), float)
+        noisy = [still + rng.normal(0, 6, still.shape) for _ in range(FRAMES)]
+        moving = [
+            np.asarray(scene.crop((20 + 2 * k, 20, 20 + 2 * k + FRAME[0], 20 + FRAME[1])))
+            for k in range(FRAMES)
+        ]
+        for name, film, motion in (("a still film", noisy, 0), ("a moving film", moving, 2)):
+            alone, chained = (self.difference(film, motion, words) for words in ([], ["--from-previous"]))
+            print(
+                f"{name}: {alone:.1f} levels from frame to frame, with --from-previous {chained:.1f}",
+                flush=True,
+            )
+            if name == "a still film" and chained > alone / 1.5:
+                self.findings.add("a film is not calm", f"{alone} {chained}")
+
+    def difference(self, film, motion, words):
+        """Mean difference of one painted frame and the next, in levels of 0..255, where the same things are seen."""
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        for number, frame in enumerate(film):
+            Image.fromarray(np.clip(frame, 0, 255).astype(np.uint8)).save(place / f"{number}.png")
+        with self.started("--workers", 1, "--name", "{photo}.png", *words, photos=place) as (process, folder):
+            if process.wait(MOST_SECONDS):
+                raise RuntimeError("a film has failed")
+        painted = [
+            np.asarray(Image.open(io.BytesIO((folder / f"{number}.png").read_bytes())), float)
+            for number in range(FRAMES)
+        ]
+        width = FRAME[0] - motion
+        return np.mean([np.abs(b[:, :width] - a[:, motion:]).mean() for a, b in zip(painted, painted[1:])])
+
+    # All
 
     @contextlib.contextmanager
-    def started(self, *words):
+    def started(self, *words, photos="photos"):
         """A batch at work on all photographs: its process and its folder."""
         self.batches += 1
         folder = self.folder / f"batch-{self.batches}"
-        how = ["--size", self.arguments.size, "--iterations", self.arguments.iterations, "--device", "cpu"]
-        pictures = ["photos", "--styles", "style.jpg", "-o", folder, "-q"]
+        size, iterations = (
+            (self.arguments.size, self.arguments.iterations) if photos == "photos" else (80, 20)
+        )
+        how = ["--size", size, "--iterations", iterations, "--device", "cpu"]
+        pictures = [photos, "--styles", "style.jpg", "-o", folder, "-q"]
         with subprocess.Popen(
             command([*pictures, *how, *words], ("-m", "nnstyle.batch")),
             cwd=self.folder,
@@ -223,7 +267,8 @@ class Campaign:
         expected = self.arguments.count - damaged
         print(
             f"{len(there)} pictures, {len(failed)} reasons, {len(noted) - len(set(noted))} twice,"
-            f" {report['seconds']:.1f} s, exit status {status}",
+            f" {report['seconds']:.1f} s, of which the workers painted {100 * share_of_painting(report):.1f} %,"
+            f" exit status {status}",
             flush=True,
         )
         if status != (1 if damaged else 0):
@@ -245,6 +290,14 @@ class Campaign:
     def find(self, what, folder, text):
         """Keep a finding with the report."""
         self.findings.add(what, f"{folder}: {text}", {"report.json": (folder / "report.json").read_bytes()})
+
+
+def share_of_painting(report, workers=2):
+    """Which share of the time the workers had something to paint, from the start of the command to its end.
+
+    On a busy machine this says more than two times that are compared: both parts of it are slowed alike.
+    """
+    return sum(picture["seconds"] for picture in report["pictures"]) / (workers * report["seconds"])
 
 
 def workers_of(process):
@@ -307,6 +360,8 @@ def main(argv=None):
             campaign.damage_and_death()
         if "machines" in parts:
             campaign.machines()
+        if "frames" in parts:
+            campaign.frames()
     print(f"{findings.count} findings")
     return 1 if findings.count else 0
 
