@@ -3,14 +3,18 @@
 import contextlib
 import importlib.util
 import logging
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, Scheduler, WorkerPlugin
 from distributed.security import Security
 
+from ..cli.signals import taken
 from ..errors import InputError, in_one_line
 from .plan import Plan
 
@@ -74,20 +78,48 @@ def workers_here(plan: Plan) -> Iterator[Client]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            cluster = LocalCluster(
-                n_workers=plan.workers,
-                threads_per_worker=1,
-                memory_limit=plan.memory,
-                host=HERE,
-                dashboard_address=f"{HERE}:0",
-                security=True,
-                silence_logs=logging.CRITICAL,
-            )
-            stack.enter_context(cluster)
+            with signals_wait():
+                cluster = LocalCluster(
+                    n_workers=plan.workers,
+                    threads_per_worker=1,
+                    memory_limit=plan.memory,
+                    host=HERE,
+                    dashboard_address=f"{HERE}:0",
+                    security=True,
+                    silence_logs=logging.CRITICAL,
+                )
+                stack.enter_context(cluster)
             client = stack.enter_context(Client(cluster, set_as_default=False))
         except (OSError, RuntimeError) as error:
             raise InputError(f"the workers cannot be started: {in_one_line(error)}") from None
         yield client
+
+
+@contextlib.contextmanager
+def signals_wait() -> Iterator[None]:
+    """Within the block, signals that would end the work wait for its end: Dask cannot be interrupted while it starts.
+
+    The threads and processes that are started there never see Ctrl-C, which reaches all processes of a
+    terminal: the command itself stops its workers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[signal.Signals] = []
+    handlers = {number: signal.getsignal(number) for number in taken()}
+    before = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append(signal.Signals(number)))
+    resource_tracker.ensure_running()  # where it starts, it would let SIGINT through again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        before[number](number, None)
 
 
 @contextlib.contextmanager

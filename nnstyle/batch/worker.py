@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -65,8 +64,6 @@ class Supplies(WorkerPlugin):
         if self.is_local and threading.current_thread() is threading.main_thread():  # a process of our own
             # Pillow warns of damage in pictures that can be shown all the same.
             warnings.filterwarnings("ignore", module="PIL")
-            # Ctrl-C reaches all processes of a terminal. The command itself stops its workers.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self.plan.gpus and isinstance(worker.name, int):
             self.device = f"cuda:{worker.name % self.plan.gpus}"
         self.folder = tempfile.mkdtemp(dir=worker.local_directory)
