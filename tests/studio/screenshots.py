@@ -15,7 +15,7 @@ from tests.support import browser
 from tests.support.served import served
 
 GALLERY = Path(__file__).parents[2] / "weights/gallery"
-SIZE = {"width": 1280, "height": 1050}
+SIZE = {"width": 1280, "height": 1195}
 PATIENCE = 600_000  # milliseconds
 
 
