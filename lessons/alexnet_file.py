@@ -5,6 +5,7 @@ table follows from their shapes. It has no dropout: both programs double what is
 is to be halved in a test.
 """
 
+import os
 from collections import namedtuple
 
 import numpy as np
@@ -37,6 +38,8 @@ COLOURS = {
 
 def read(path):
     """The `AlexNet` in a file of torchvision's or Caffe's, or InputError."""
+    if not os.path.isfile(path):
+        raise InputError(f"there is no file {path}")
     try:
         return _read(path)
     except InputError as error:

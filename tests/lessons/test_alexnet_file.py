@@ -146,4 +146,4 @@ def test_the_option_refuses_in_one_line():
     pytest.importorskip("matplotlib")  # which lessons.tools needs
     code = "import sys; from lessons import tools; sys.argv[1:] = ['--alexnet', 'gone.pth']; tools.alexnet('__main__')"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 2 and "gone.pth" in run.stderr and "Traceback" not in run.stderr
+    assert run.returncode == 2 and "there is no file gone.pth" in run.stderr and "Traceback" not in run.stderr
