@@ -1,7 +1,12 @@
 """The book of lessons, guides and reference: ``python -m sphinx -W lessons/book lessons/book/html``."""
 
+import os
 import sys
 from pathlib import Path
+
+# The lessons' matrices are small, and the package's convolutions have threads of their own: a second one of BLAS would
+# mostly wait, at the price of a core. Must be set before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]  # for `import lessons`, and for our own extensions
