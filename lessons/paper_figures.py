@@ -29,7 +29,7 @@ from nnstyle.optimizers.scipy_lbfgsb import minimize
 from nnstyle.pictures import deprocess, load_image, preprocess, resize, stored_settings
 from nnstyle.pictures.colour import srgb_profile
 from nnstyle.pictures.saving import IMAGE_DESCRIPTION, encoded_by_pillow
-from nnstyle.stylize import engine_for
+from nnstyle.resources import engine_for
 from nnstyle.weights import rescale
 
 SAMPLES = Path(nnstyle.__file__).parent / "samples"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from .errors import InputError, shown
 from .network import POOLINGS
-from .optimizers import BOUNDED, OPTIMIZERS, WITH_RATE
+from .optimizers import BOUNDED, MOST_PIXELS_FOR_SCIPY, OPTIMIZERS, WITH_RATE
 from .optimizers.adam import LEARNING_RATE
 from .pictures import LARGEST, SMALLEST
 from .pictures.preprocessing import WRITTEN, Preprocessing, parse_preprocessing, spell_preprocessing
@@ -152,7 +152,7 @@ class Settings:
         PICTURE,
         "lbfgs: SciPy's L-BFGS-B, in float64 on the processor; lbfgs-nnstyle: our own L-BFGS, in float32"
         " where the picture is; adam: Adam, likewise, and the picture is an average of its latest",
-        shown="lbfgs; on a GPU lbfgs-nnstyle",
+        shown=f"lbfgs; on a GPU, and above {MOST_PIXELS_FOR_SCIPY / 1e6:g} million pixels, lbfgs-nnstyle",
         choices=tuple(OPTIMIZERS),
     )
     learning_rate: float | None = setting(

@@ -1,12 +1,10 @@
 """Style transfer: from pictures to a job (`prepare`), from a job to a picture (`run`), or both at once."""
 
-import bisect
 import copy
-import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,22 +15,22 @@ from . import pictures
 from .arrays import Array, to_host
 from .checkpoint import Record, State
 from .engine import Engine, devices
-from .engine.device import Device
 from .errors import InputError, shown
-from .inputs import JobPictures
-from .job import Job, prepare
+from .inputs import Inputs, JobPictures
+from .job import Job, check_terms, prepare
 from .network import Network
 from .notes import note
 from .objective import Objective, StyleTerm, Term, paper_terms, set_targets
-from .optimizers import ON_HOST, OPTIMIZERS, WITH_RATE
+from .optimizers import ON_HOST, OPTIMIZERS, WITH_HISTORY_SIZE, WITH_RATE
 from .pictures.preprocessing import Preprocessing
 from .progress import Progress
 from .regions import Region, regions_of
+from .resources import bytes_needed, engine_for, history_size_for, optimizer_for, used_terms
 from .result import Event, Result
 from .settings import Settings
+from .tiled import TiledObjective, check_tileable
 from .version import __version__
 from .weights import Weights, rescale
-from .weights.rescaling import LARGEST as LARGEST_TO_RESCALE_OVER
 
 Callback = Callable[[Event], object]
 
@@ -50,6 +48,7 @@ def stylize(
     device: Any = "cpu",
     threads: int | None = None,
     low_memory: bool | None = None,
+    tile: int | None = None,
     progress: bool = False,
     size: int = Settings.size,
     iterations: int = Settings.iterations,
@@ -100,6 +99,10 @@ def stylize(
     low_memory : bool, optional
         Keep nothing in memory that can be computed again: less memory, about twice the time. By default
         only where memory is short, with a note.
+    tile : int, optional
+        Compute larger pictures in tiles of about this length, px: the network's memory is that of a tile, and the
+        picture the same up to rounding (appendix C). 1024 takes about twice the time, 256 up to four times. By
+        default only where memory is short, with a note.
     progress : bool
         Show how far the work is, and the time left: one line in a notebook, a bar in a terminal, else a
         line now and then on standard error.
@@ -111,7 +114,8 @@ preprocessing, pooling
     Returns
     -------
     Result
-        The same input gives the same picture, bit for bit, on one machine's processor.
+        The same input gives the same picture, bit for bit, on one machine's processor; but if tiles are chosen
+        because memory is short, only up to rounding.
 
     Raises
     ------
@@ -154,78 +158,13 @@ preprocessing, pooling
         pooling=pooling,
     )
     device = devices.find(device)
-    Engine(device, threads, False if low_memory is None else low_memory)  # checks them before a download
+    # Checked before a download.
+    Engine(device, threads, False if low_memory is None else low_memory, tile)
+    if tile is not None:
+        check_tileable(check_terms(terms))
     job = prepare(content, style, weights, settings, terms, progress=progress)
-    with engine_for(job, device, threads, low_memory) as engine:
+    with engine_for(job, device, threads, low_memory, tile) as engine:
         return run(job, engine, callback, progress=progress)
-
-
-def engine_for(
-    job: Job, device: Any = "cpu", threads: int | None = None, low_memory: bool | None = None
-) -> Engine:
-    """An engine that suits a job.
-
-    Parameters
-    ----------
-    job : Job
-    device, threads : as for `Engine`
-    low_memory : bool, optional
-        By default true where the device has too little free memory, with a note.
-
-    Raises
-    ------
-    InputError
-        If the job needs more memory than is free. That is an estimate: an `Engine` of your own, given to
-        `run`, is not asked.
-    """
-    device = devices.find(device)
-    with device.failures():
-        check_memory(job, device, low_memory is None or low_memory, threads)
-        if low_memory is None:
-            low_memory = device.is_memory_short(bytes_needed(job, device, False, job.settings.size), threads)
-    return Engine(device, threads, low_memory)
-
-
-def canvas_sizes(job: Job, size: int) -> list[tuple[int, int]]:
-    """Heights and widths of all that goes through the network if the job had this size, content first."""
-    border = 2 * job.settings.border
-    sizes = []
-    for picture in (job.content, *(style.image for style in job.styles)):
-        height, width, _ = picture.shape
-        share = size / job.settings.size
-        sizes.append((math.ceil(height * share) + border, math.ceil(width * share) + border))
-    if job.settings.rescale_over is not None:
-        sizes.append((LARGEST_TO_RESCALE_OVER, LARGEST_TO_RESCALE_OVER))
-    return sizes
-
-
-def bytes_needed(job: Job, device: Device, low_memory: bool, size: int) -> float:
-    """Bytes that the job would take on a device if it had this size."""
-    content, *others = canvas_sizes(job, size)
-    needed = partial(device.bytes_needed, job.weights, low_memory=low_memory)
-    painting = needed(*content, optimizer=job.settings.optimizer or "")
-    largest = max([painting, *(needed(*other, optimizer=None) for other in others)])
-    return largest + sum(3 * height * width for height, width in others)  # the paintings, scaled
-
-
-def check_memory(job: Job, device: Device, low_memory: bool, threads: int | None = None) -> None:
-    """Raise InputError if the job needs more memory than is free, with the largest size that does not.
-
-    Swap counts as free: it makes a run slow, but does not end it.
-    """
-    free, size = device.available(swap=True, threads=threads), job.settings.size
-    needed = partial(bytes_needed, job, device, low_memory)
-    if needed(size) <= free:
-        return
-    largest = bisect.bisect_right(range(size), free, key=needed) - 1
-    what = f"--size {size} needs some {in_words(needed(size))} of memory on {device.title}"
-    advice = f"choose --size {largest} at most" if largest >= pictures.SMALLEST else "no size would fit"
-    raise InputError(f"{what}, and {in_words(free)} are free: {advice}")
-
-
-def in_words(size: float) -> str:
-    """Bytes as a message has them: 1.5 GB, 200 MB."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def run(
@@ -291,7 +230,14 @@ class _Run:
     def __init__(self, job: Job, engine: Engine, callback: Callback, resume: State | None):
         self.job, self.engine, self.callback, self.resume = job, engine, callback, resume
         settings = job.settings
-        self.optimizer = settings.optimizer or ("lbfgs" if settings.bounded else engine.device.optimizer)
+        self.optimizer = optimizer_for(
+            settings, engine.device, settings.canvas_pixels(*job.content.shape[:2])
+        )
+        if self.optimizer != optimizer_for(settings, engine.device, pixels=0):
+            note(
+                "so large a picture is painted by our own L-BFGS (as with --optimizer lbfgs-nnstyle, but remembering fewer"
+                " steps if it is very large), because SciPy's needs 1 kB of memory for each pixel"
+            )
         self.settings = replace(settings, optimizer=self.optimizer)
         self.records: list[Record] = list(resume.records) if resume else []
         self.latest: Event | None = None
@@ -299,6 +245,13 @@ class _Run:
         self.ended_by: BaseException | None = None  # it has its result
         self.errstate = np.geterr()  # the caller's, for the callback
         self.stopped = False
+        if engine.tile is not None:
+            check_tileable(used_terms(job))
+            if not self.is_tiled(self.settings):
+                note(
+                    f"with what the network sees around it, a tile of {engine.tile} px is no smaller than the picture,"
+                    " which is computed whole"
+                )
         self.check_resume()
         self.pictures = JobPictures(job)
 
@@ -319,28 +272,25 @@ class _Run:
         """Paint from the smallest scale to the full size."""
         preprocessing = weights.preprocessing
         self.began = time.perf_counter() - (self.records[-1].seconds if self.records else 0)
-        painted: tuple[np.ndarray, np.ndarray] | None = None  # the last scale's result and initial image
+        painted: tuple[np.ndarray, Inputs] | None = None  # the last scale's result, and what it was made of
         planned, reason = 0, ""
         for index, scale in enumerate(self.settings.each_scale()):
             planned += scale.iterations
             if self.resume and index < self.resume.scale:
                 continue
-            inputs = self.inputs = self.pictures.at(scale)
-            initial = pictures.preprocess(inputs.initial, preprocessing)
-            start, history = self.on_canvas(initial), None
+            self.inputs = self.pictures.at(scale)
+            start, history = self.on_canvas(self.first_image(scale, painted, preprocessing)), None
             if self.resume and index == self.resume.scale:
                 start, history = self.resumed_start(self.resume, start, planned)
                 if len(self.records) == planned:  # it was the last iteration of this scale
                     image, reason = self.cropped(start), ALL_DONE
-                    painted = image, initial
+                    painted = image, self.inputs
                     continue
-            elif painted:
-                start = self.on_canvas(next_start(*painted, initial, scale))
             # Where a smaller scale ended early, its iterations are left for this one.
             scale = replace(scale, iterations=planned - len(self.records))
             image, reason = self.paint_scale(index, scale, weights, start, history)
             image = self.cropped(image)
-            painted = image, initial
+            painted = image, self.inputs
             if self.stopped:
                 break
         self.note_if_nothing_happened(weights)
@@ -350,6 +300,16 @@ class _Run:
         if self.stopped:
             return self.unfinished(pixels, len(self.records), reason)
         return self.result(pixels, self.records, self.settings, reason)
+
+    def first_image(
+        self, scale: Settings, painted: tuple[np.ndarray, Inputs] | None, preprocessing: Preprocessing
+    ) -> np.ndarray:
+        """Where a scale starts: its initial image, or what was painted at the scale before, enlarged."""
+        initial = pictures.preprocess(self.inputs.initial, preprocessing)
+        if painted is None:
+            return initial
+        image, inputs = painted
+        return next_start(image, pictures.preprocess(inputs.initial, preprocessing), initial, scale)
 
     def note_if_nothing_happened(self, weights: Weights) -> None:
         """Say so if the photograph stayed as it was because beta is far below its default.
@@ -413,16 +373,21 @@ class _Run:
         if self.optimizer in WITH_RATE:  # given in levels, taken in the network's units
             rate = engine.asarray((high - low) / 255 * settings.learning_rate, np.float32)
             minimize = partial(minimize, learning_rate=rate)
+        pixels = content[..., 0].size
+        if self.optimizer in WITH_HISTORY_SIZE:
+            minimize = partial(
+                minimize, history_size=history_size_for(self.job.settings, engine.device, pixels)
+            )
         with np.errstate(over="ignore", invalid="ignore"):  # the optimizers look for themselves
             network = Network(weights, str(settings.pooling), engine=engine)
             full_size = self.settings.canvas_pixels(*self.job.content.shape[:2])
-            terms = self.terms(settings, content[..., 0].size / full_size)
+            terms = self.terms(settings, pixels / full_size)
             if not terms:
                 raise InputError(f"the masks leave nothing to paint at {settings.size} px: use fewer scales")
-            set_targets(terms, network, content, map(seen_by, self.inputs.styles))
+            objective = self.objective(settings, network, terms, content, map(seen_by, self.inputs.styles))
+            del content  # which a large picture's memory has no room for
             if any(style.shape != self.inputs.content.shape for style in self.inputs.styles):
                 engine.clear()  # free the kernels transformed for the style image's tiles
-            objective = Objective(network, terms)
             on_host = self.optimizer in ON_HOST
 
             def report(image: Array, loss: float, history: dict[str, Array] | None) -> bool:
@@ -436,6 +401,30 @@ class _Run:
             function = evaluated_on_host(objective) if on_host else objective
             image, reason = minimize(function, start, settings.iterations, bounds, report, history)
         return to_host(image), reason
+
+    def objective(
+        self,
+        settings: Settings,
+        network: Network,
+        terms: Sequence[Term],
+        content: np.ndarray,
+        styles: Iterable[np.ndarray],
+    ) -> Objective:
+        """Equation (7) of a scale, with its targets set: for the whole picture at once, or by tiles."""
+        if self.is_tiled(settings):
+            by_tiles = TiledObjective(network, terms, self.engine.tile or 0)
+            by_tiles.set_targets(content, styles)
+            return by_tiles
+        set_targets(terms, network, content, styles)
+        return Objective(network, terms)
+
+    def is_tiled(self, settings: Settings) -> bool:
+        """Whether a scale is painted by tiles: only if, whole, it took more memory than the full size by tiles."""
+        engine = self.engine
+        if engine.tile is None:
+            return False
+        needed = partial(bytes_needed, self.job, engine.device, engine.low_memory, optimizer=self.optimizer)
+        return needed(settings.size) > needed(self.settings.size, engine.tile)
 
     def terms(self, settings: Settings, pixels: float) -> list[Term]:
         """The terms of equation (7) and copies of the job's own; those of weight 0 are left out.
@@ -538,6 +527,8 @@ class _Run:
             # Without the seconds: the same picture is the same file.
             losses = {"iteration": last.iteration, "size": last.size, "total": last.total} | last.losses
             made_with["losses"] = losses
+        if self.is_tiled(settings):
+            made_with["tile"] = self.engine.tile
         return Result(image, records, settings, reason, made_with)
 
     def network_weights(self) -> Weights:

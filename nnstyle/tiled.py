@@ -6,7 +6,6 @@ tile starts with the derivatives at its own positions, and what comes back is ad
 of all pixels that these positions see. Nothing is approximated, and no seam can show.
 """
 
-import numbers
 import os
 import tempfile
 import weakref
@@ -18,12 +17,10 @@ import numpy as np
 
 from . import losses
 from .arrays import Array, array_module, to_host
-from .engine.tiles import Tile, halo_of, strides, tiles_of
+from .engine.tiles import Tile, checked_tile, halo_of, strides, tiles_of
 from .errors import InputError, shown
 from .network import Network
 from .objective import ContentTerm, GramSum, Objective, StyleTerm, Term, shares_of, show
-
-SMALLEST_TILE = 16  # px: a position of the deepest layer
 
 
 class TiledObjective(Objective):
@@ -50,9 +47,7 @@ class TiledObjective(Objective):
 
     def __init__(self, network: Network, terms: Sequence[Term], tile: int = 1024):
         super().__init__(network, terms)
-        for term in self.terms:
-            if not is_sum_over_positions(term):
-                raise InputError(f"the term {term.name!r} cannot be computed by tiles: it sees a whole layer")
+        check_tileable(self.terms)
         self.tile = checked_tile(tile)
         self.style_terms = [term for term in self.terms if isinstance(term, StyleTerm)]
         self.stored = StoredFeatures()
@@ -181,11 +176,14 @@ class TiledObjective(Objective):
         return self.network.engine.asarray(self.stored.get((layer, index)), self.network.dtype)
 
 
-def checked_tile(tile: Any) -> int:
-    """The length of a tile; anything that is none raises InputError."""
-    if not isinstance(tile, numbers.Integral) or isinstance(tile, bool) or tile < SMALLEST_TILE:
-        raise InputError(f"a tile must have at least {SMALLEST_TILE} px, a whole number, not {shown(tile)}")
-    return int(tile)
+def check_tileable(terms: Iterable[Term]) -> None:
+    """Raise InputError if one of these terms cannot be computed tile by tile."""
+    for term in terms:
+        if not is_sum_over_positions(term):
+            raise InputError(
+                f"the term {shown(term.name)} cannot be computed by tiles, because it sees a whole layer: leave out"
+                " the tile, or the term"
+            )
 
 
 def is_sum_over_positions(term: Term) -> bool:

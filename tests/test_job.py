@@ -23,7 +23,7 @@ from nnstyle import (
 )
 from nnstyle.engine import devices
 from nnstyle.pictures.preprocessing import TORCHVISION, parse_preprocessing
-from nnstyle.stylize import engine_for
+from nnstyle.resources import engine_for
 from tests.support.pictures import noise
 from tests.support.terms import MeanAndVariance
 from tests.support.tiny import tiny_weights

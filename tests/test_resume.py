@@ -91,10 +91,10 @@ def test_where_a_small_scale_ended_early_the_next_one_goes_on(monkeypatch):
     """The state after its last iteration says no more than that: the scale is tried once more."""
     original = OPTIMIZERS["lbfgs-nnstyle"]
 
-    def minimize(objective, start, iterations, bounds, callback, history):
+    def minimize(objective, start, iterations, bounds, callback, history, **how):
         if max(start.shape) == 36 + 64:  # as if no lower loss were found, after two iterations
             iterations = 2 - len(history or ()) // 2
-        return original(objective, start, iterations, bounds, callback, history)
+        return original(objective, start, iterations, bounds, callback, history, **how)
 
     monkeypatch.setitem(OPTIMIZERS, "lbfgs-nnstyle", minimize)
     job = make_job(scales=2)

@@ -15,9 +15,9 @@ from ..engine.threads import available_cores
 from ..errors import InputError
 from ..job import Job
 from ..notes import note
+from ..resources import bytes_needed, in_words
 from ..settings import Settings
 from ..styles import Style
-from ..stylize import bytes_needed, in_words
 from ..weights import Weights
 
 MEMORY = "nnstyle-memory"  # the Dask resource by which a worker says how many bytes its pictures may take

@@ -20,9 +20,10 @@ from ..job import prepare
 from ..notes import heard_by
 from ..pictures.resize import preview, size_within
 from ..pictures.saving import encoded, encoded_by_pillow, format_of
+from ..resources import engine_for
 from ..result import Event, Result
 from ..settings import INITIAL_IMAGES, Settings
-from ..stylize import engine_for, run
+from ..stylize import run
 from ..version import __version__
 from ..weights import Weights
 from .order import Common, File, Order, Outcome

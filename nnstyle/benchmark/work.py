@@ -13,6 +13,7 @@ from ..network import LAYERS, Network, layers_of
 from ..objective import Objective, paper_terms, set_targets
 from ..pictures import Preprocessing
 from ..settings import Settings
+from ..tiled import TiledObjective
 from ..weights import Weights, load_weights
 
 VGG19_WIDTHS = (64, 128, 256, 512, 512)  # channels of each block
@@ -51,7 +52,9 @@ def make_settings(weights: Weights, size: int) -> Settings:
     return settings.decided(weights, size, size)
 
 
-def evaluation(network: str, size: int, engine: Engine, seed: int = 1) -> Callable[[], tuple[float, Array]]:
+def evaluation(
+    network: str, size: int, engine: Engine, seed: int = 1, tile: int | None = None
+) -> Callable[[], tuple[float, Array]]:
     """A function that evaluates the loss and its gradient once, with the paper's settings.
 
     Parameters
@@ -64,12 +67,18 @@ def evaluation(network: str, size: int, engine: Engine, seed: int = 1) -> Callab
         What computes; the gradient stays on its device.
     seed : int
         Of the noise.
+    tile : int, optional
+        Evaluate by tiles of this length (`TiledObjective`).
     """
     weights = make_weights(network)
     settings = make_settings(weights, size)
     content, style, image = (engine.asarray(picture, np.float32) for picture in make_images(size, seed))
     net = Network(weights, str(settings.pooling), engine=engine)
     terms = paper_terms(settings, engine)
+    if tile is not None:
+        by_tiles = TiledObjective(net, terms, tile)
+        by_tiles.set_targets(content, style)
+        return lambda: by_tiles(image)
     set_targets(terms, net, content, style)
     objective = Objective(net, terms)
     return lambda: objective(image)

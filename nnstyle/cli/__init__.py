@@ -21,10 +21,11 @@ from ..notes import heard_by, note
 from ..pictures import pictures_in
 from ..pictures.saving import FORMATS, check_no_input_is_replaced, check_output, has_transparency, save_image
 from ..progress import Progress, say
+from ..resources import engine_for
 from ..result import Event, Result
 from ..settings import Settings
 from ..styles import Style, as_styles
-from ..stylize import engine_for, run
+from ..stylize import run
 from . import show
 from .arguments import SAMPLE_SETTINGS, make_parser
 from .checkpoints import Checkpoints
@@ -90,7 +91,7 @@ def paint(arguments: argparse.Namespace, work: Work) -> int:
     is_sample = use_samples(arguments)
     name_output(arguments, is_sample)
     device = devices.find(arguments.device)
-    Engine(device, arguments.threads)  # checks the threads before a download
+    Engine(device, arguments.threads, tile=arguments.tile)  # checks them before a download
     if device.name != "cpu":
         note(f"computing on {device.name}, {device.title}")
     given = given_settings(arguments, is_sample)
@@ -109,7 +110,7 @@ def paint(arguments: argparse.Namespace, work: Work) -> int:
     for output in outputs:
         check_no_input_is_replaced(output, [job.weights.path])  # a known network's, in the cache
     checkpoints = Checkpoints(arguments, job)
-    engine = engine_for(job, device, arguments.threads, arguments.low_memory)
+    engine = engine_for(job, device, arguments.threads, arguments.low_memory, arguments.tile)
     failure: BaseException | None = None
     with Progress(job, arguments.quiet, checkpoints.resumed_at) as progress:
 

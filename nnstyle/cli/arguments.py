@@ -154,6 +154,13 @@ def add_files(parser: Parser) -> None:
         help="use less memory and about twice the time (default: only where memory is short)",
     )
     add(
+        "--tile",
+        type=int,
+        metavar="PX",
+        help="compute larger pictures in tiles of about this length: the memory of a tile, and the same picture up to"
+        " rounding; 1024 takes about twice the time (default: only where memory is short)",
+    )
+    add(
         "--checkpoint",
         type=seconds,
         default=60,

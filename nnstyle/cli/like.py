@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tiles import SMALLEST_TILE
 from ..errors import InputError, shown
 from ..job import Job, digest, load_content, load_initial, load_mask, load_resized
 from ..notes import heard_by, note
@@ -65,6 +66,9 @@ class Like(Painted):
     def fill_in(self, arguments: argparse.Namespace) -> None:
         """Add what is stored to the arguments of a command line, where they were not given."""
         self.fill_in_files(arguments)
+        tile = self.stored.get("tile")
+        if arguments.tile is None and is_tile(tile) and self.has_same_canvas(arguments):
+            arguments.tile = tile  # rounding is the same then
         for name, value in self.wanted(arguments).items():
             if value is not None and not hasattr(arguments, name):
                 setattr(arguments, name, value)
@@ -116,11 +120,18 @@ class Like(Painted):
             values.pop("layer_weights", None)  # one for each of the layers
         if getattr(arguments, "optimizer", self.settings.optimizer) != self.settings.optimizer:
             values.pop("learning_rate", None)  # each has its own, or none
+        if "optimizer" not in self.not_default() and self.may_have_another_optimizer(arguments):
+            del values["optimizer"]
         if hasattr(arguments, "beta") or hasattr(arguments, "beta_per_pixel"):
             values.pop("beta", None)
         elif values.get("beta") is not None and not self.has_same_canvas(arguments):
             values |= {"beta": None, "beta_per_pixel": self.beta_per_pixel}
         return values
+
+    def may_have_another_optimizer(self, arguments: argparse.Namespace) -> bool:
+        """Whether an optimizer that was left open is left open again, because it depends on the size and the bounds."""
+        same_device = self.stored.get("device", "cpu") == "cpu"
+        return same_device or hasattr(arguments, "bounded") or not self.has_same_canvas(arguments)
 
     def has_same_canvas(self, arguments: argparse.Namespace) -> bool:
         """Whether as many pixels are painted as then, so that beta means the same."""
@@ -218,6 +229,11 @@ class Like(Painted):
 def in_paintings(count: int) -> str:
     """A number of paintings in words."""
     return "1 painting" if count == 1 else f"{count} paintings"
+
+
+def is_tile(value: Any) -> bool:
+    """Whether this is the length of a tile."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= SMALLEST_TILE
 
 
 def listed(value: Any) -> list:

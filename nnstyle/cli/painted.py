@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..optimizers import usual_for_size
 from ..pictures.saving import FORMATS, has_transparency
 from ..pictures.stored import settings_and_size
 from ..settings import Settings
@@ -22,7 +23,7 @@ MADE_OF = [
     *("content", "content_sha256", "alpha_sha256", "style", "style_sha256", "style_scales", "style_weights"),
     *("mask", "mask_sha256", "init_sha256", "weights", "weights_file", "weights_sha256"),
 ]
-REST = ["preprocessing_reason", "terms", "losses", "unfinished", "device", "nnstyle"]
+REST = ["preprocessing_reason", "terms", "losses", "unfinished", "device", "tile", "nnstyle"]
 ASKED = "size", "iterations", "scales", "beta"  # of an unfinished picture: what the finished one was to have
 # Settings that depend on others, or on the network, where they are left open.
 LEFT_OPEN: dict[str, Any] = dict.fromkeys(("scales", "learning_rate", "beta", "layer_weights", "pooling"))
@@ -123,6 +124,8 @@ class Painted:
         found = {name for name in NAMES if getattr(self.settings, name) != getattr(Settings, name)}
         on_host = self.settings.bounded or self.stored.get("device", "cpu") == "cpu"
         usual_optimizer = "lbfgs" if on_host else "lbfgs-nnstyle"
+        if not self.settings.bounded:
+            usual_optimizer = usual_for_size(usual_optimizer, self.settings.canvas_pixels(*self.shape))
         found -= self.usual(pocket)
         if self.settings.optimizer in (None, usual_optimizer):
             found.discard("optimizer")

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 
-# Bytes for each pixel that is painted, measured: some forty vectors as long as the picture in float64, or
-# some thirty in float32, most of them the ten steps that L-BFGS remembers. Adam remembers three.
-OPTIMIZER_BYTES = {"lbfgs": 8 * 3 * 42, "lbfgs-nnstyle": 4 * 3 * 31, "adam": 4 * 3 * 14, None: 0}
+# Bytes for each pixel that is painted, measured: some forty vectors as long as the picture in float64, or seven in
+# float32 and two for each step that our own L-BFGS remembers. Adam remembers three.
+OPTIMIZER_BYTES = {"lbfgs": 8 * 3 * 42, "lbfgs-nnstyle": 4 * 3 * 7, "adam": 4 * 3 * 14, None: 0}
+BYTES_OF_A_STEP: dict[str | None, int] = {"lbfgs-nnstyle": 4 * 3 * 2}
 
 
 class Cpu(Device):
@@ -66,14 +67,18 @@ class Cpu(Device):
         width: float,
         low_memory: bool = False,
         optimizer: str | None = "",
+        history_size: int = 10,
+        at_once: float | None = None,
     ) -> float:
         # Measured: five times conv1_1's feature map; the kernels, as they are and transformed; and the
         # vectors of the optimizer. With little memory, four times that map, and the kernels once.
-        pixels, kernels = height * width, kernel_bytes(weights)
-        painting = pixels * OPTIMIZER_BYTES[self.optimizer if optimizer == "" else optimizer]
+        kernels, at_once = kernel_bytes(weights), at_once or height * width
+        optimizer = self.optimizer if optimizer == "" else optimizer
+        a_pixel = OPTIMIZER_BYTES[optimizer] + history_size * BYTES_OF_A_STEP.get(optimizer, 0)
+        painting = height * width * a_pixel
         if low_memory:
-            return painting + pixels * 16 * filters(weights) + kernels + 7.5e7
-        return painting + pixels * 20 * filters(weights) + 8 * kernels + 1e8
+            return painting + at_once * 16 * filters(weights) + kernels + 7.5e7
+        return painting + at_once * 20 * filters(weights) + 8 * kernels + 1e8
 
     def is_memory_short(self, needed: float, threads: int | None = None) -> bool:
         """Whether fewer bytes are free than needed: then a note says so."""

@@ -102,6 +102,8 @@ class Device:
         width: float,
         low_memory: bool = False,
         optimizer: str | None = "",
+        history_size: int = 10,
+        at_once: float | None = None,
     ) -> float:
         """Bytes that `nnstyle.stylize` uses for a picture of this size, beside what the process has already.
 
@@ -115,6 +117,10 @@ class Device:
         optimizer : str or None
             What paints the picture, by default the device's own choice; None for a picture that only goes
             through the network.
+        history_size : int
+            How many steps our own L-BFGS remembers.
+        at_once : float, optional
+            How many pixels go through the network at once, by default all.
         """
         raise NotImplementedError
 

@@ -20,6 +20,7 @@ from .constants import ConstantCache
 from .device import Device
 from .devices import find
 from .threads import ThreadTeam, one_blas_thread
+from .tiles import checked_tile
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -58,20 +59,24 @@ class Engine:
         may use. On a GPU it is ignored.
     low_memory : bool
         Keep nothing for later, neither free memory nor transformed kernels; this costs time.
+    tile : int, optional
+        `nnstyle.run` computes pictures that are too large in tiles of about this length, px (`TiledObjective`). By
+        default a picture goes through the network whole.
 
     Attributes
     ----------
     device : Device
     threads : int
     low_memory : bool
+    tile : int or None
     lock : lock
         Held while scratch memory is in use.
 
     Raises
     ------
     InputError
-        For a device that cannot be used, a number of threads below 1, or any other value that
-        cannot be used.
+        For a device that cannot be used, a number of threads below 1, a tile below 16 px, or any other
+        value that cannot be used.
 
     Notes
     -----
@@ -89,12 +94,19 @@ class Engine:
     array([[[0., 2.]]])
     """
 
-    def __init__(self, device: str | Device = "cpu", threads: int | None = None, low_memory: bool = False):
+    def __init__(
+        self,
+        device: str | Device = "cpu",
+        threads: int | None = None,
+        low_memory: bool = False,
+        tile: int | None = None,
+    ):
         if not isinstance(low_memory, bool):
             raise InputError(f"low_memory must be True or False, not {shown(low_memory)}")
         self.device = find(device)
         self.threads = self.device.threads(whole_number(threads))
         self.low_memory = low_memory
+        self.tile = None if tile is None else checked_tile(tile)
         self._entries = 0
         self._start_anew()
         self._constants = ConstantCache(weakref.WeakMethod(self._release))

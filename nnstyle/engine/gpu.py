@@ -23,7 +23,8 @@ INSTALL = (
 
 # Bytes for each pixel that is painted: what the optimizer remembers, in float32, as on a processor. What
 # SciPy's does is not here, but in the memory of the processor.
-OPTIMIZER_BYTES = {"lbfgs": 0, "lbfgs-nnstyle": 4 * 3 * 28, "adam": 4 * 3 * 11, None: 0}
+OPTIMIZER_BYTES = {"lbfgs": 0, "lbfgs-nnstyle": 4 * 3 * 8, "adam": 4 * 3 * 11, None: 0}
+BYTES_OF_A_STEP: dict[str | None, int] = {"lbfgs-nnstyle": 4 * 3 * 2}
 
 
 class Gpu(Device):
@@ -106,13 +107,17 @@ class Gpu(Device):
         width: float,
         low_memory: bool = False,
         optimizer: str | None = "",
+        history_size: int = 10,
+        at_once: float | None = None,
     ) -> float:
         # Measured with the same lines on NumPy's arrays: feature maps as on a processor; Winograd's
         # tiles, up to a limit; transformed kernels; and what the optimizer remembers.
-        pixels = height * width
-        tiles = min(23 * filters(weights) * pixels, 1.2 * BLOCK_BYTES)
-        painting = pixels * OPTIMIZER_BYTES[self.optimizer if optimizer == "" else optimizer]
-        return painting + pixels * 20 * filters(weights) + tiles + 8 * kernel_bytes(weights) + 3e8
+        at_once = at_once or height * width
+        winograd_tiles = min(23 * filters(weights) * at_once, 1.2 * BLOCK_BYTES)
+        optimizer = self.optimizer if optimizer == "" else optimizer
+        a_pixel = OPTIMIZER_BYTES[optimizer] + history_size * BYTES_OF_A_STEP.get(optimizer, 0)
+        painting = height * width * a_pixel
+        return painting + at_once * 20 * filters(weights) + winograd_tiles + 8 * kernel_bytes(weights) + 3e8
 
     def is_memory_short(self, needed: float, threads: int | None = None) -> bool:
         """False: feature maps need so much that saving elsewhere would not help."""

@@ -7,8 +7,14 @@ picture does.
 """
 
 import math
+import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError, shown
+
+SMALLEST_TILE = 16  # px: a position of the deepest layer
 
 Slices = tuple[slice, slice]
 
@@ -105,6 +111,13 @@ def spans(length: int, tile: int, halo: int, grid: int) -> list[Span]:
     ]
 
 
+def largest_window(height: int, width: int, tile: int, halo: int, grid: int) -> int:
+    """The number of pixels of the largest window of `tiles_of`."""
+    rows, columns = (spans(length, tile, halo, grid) for length in (height, width))
+    longest = lambda spans: max(span.window_stop - span.window_start for span in spans)
+    return longest(rows) * longest(columns)
+
+
 def strides(layers: Sequence[str]) -> dict[str, int]:
     """How many pixels lie between neighbouring positions of each layer, for layers in their order."""
     found, stride = {}, 1
@@ -133,3 +146,10 @@ def halo_of(layers: Sequence[str]) -> tuple[int, int]:
     """The halo that tiles need for these layers, and the grid that they have to lie on, px."""
     grid = strides(layers)[layers[-1]]
     return grid * math.ceil(reach(layers) / grid), grid
+
+
+def checked_tile(tile: Any) -> int:
+    """The length of a tile; anything that is none raises InputError."""
+    if not isinstance(tile, numbers.Integral) or isinstance(tile, bool) or tile < SMALLEST_TILE:
+        raise InputError(f"a tile must have at least {SMALLEST_TILE} px, a whole number, not {shown(tile)}")
+    return int(tile)

@@ -24,6 +24,7 @@ def minimize(
     bounds: None = None,
     callback: Callable | None = None,
     history: Mapping[str, Array] | None = None,
+    history_size: int = HISTORY_SIZE,
 ) -> tuple[Array, str]:
     """Lower `objective` by L-BFGS, starting from the image `start`, on its device and in its type.
 
@@ -31,16 +32,19 @@ def minimize(
     works in float64 on the processor. Here the library of `start` does all work that grows with the
     size of the image; only single numbers, losses and slopes, come to the processor.
 
-    Parameters, results and errors are those of `scipy_lbfgsb.minimize`, with two differences: `bounds` must
-    be None, because they need L-BFGS-B; and `history` holds the steps remembered, s0, y0, s1, y1 and so on,
-    so that a run continued with it computes exactly what the uninterrupted run would have.
+    Parameters, results and errors are those of `scipy_lbfgsb.minimize`, with these differences:
+
+    - `bounds` must be None, because they need L-BFGS-B.
+    - `history` holds the steps remembered, s0, y0, s1, y1 and so on, so that a run continued with it computes
+      exactly what the uninterrupted run would have.
+    - `history_size` is how many steps are remembered at most. Each takes as much memory as two images.
     """
     if bounds is not None:
         raise InputError("our own L-BFGS knows no bounds: choose the optimizer lbfgs or adam")
     history = history or {}
     numbers = range(len(history) // 2)
     check_history(history, start, [f"{name}{number}" for number in numbers for name in "sy"])
-    steps: deque[Step] = deque(maxlen=HISTORY_SIZE)
+    steps: deque[Step] = deque(maxlen=history_size)
     for number in numbers:
         remember(steps, history[f"s{number}"], history[f"y{number}"])
     here = evaluate(objective, start)
@@ -141,6 +145,7 @@ def search(objective: Callable, here: Point, d: Array, first: bool) -> Point | N
         point.step = step
         if point.loss > here.loss + SUFFICIENT_DECREASE * step * start:
             too_long = point
+            point.image = point.gradient = None  # no longer needed, and large
         elif point.slope < SUFFICIENT_CURVATURE * start:
             short = point
         else:

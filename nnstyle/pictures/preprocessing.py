@@ -127,10 +127,13 @@ def deprocess(values: Array, preprocessing: Preprocessing, bits: int = 8) -> np.
     uint8 or uint16 array, shape (H, W, 3)
     """
     xp = array_module(values)
-    pixels = values / xp.asarray(preprocessing.scale) + xp.asarray(preprocessing.mean)
+    pixels = values / xp.asarray(preprocessing.scale)
+    pixels += xp.asarray(preprocessing.mean)  # in place, because large pictures fill the memory
     pixels = pixels[..., ::-1] if preprocessing.channel_order == "BGR" else pixels
-    levels = xp.clip(pixels, 0, 255) * ((2**bits - 1) // 255)
-    return to_host(xp.rint(levels).astype(xp.uint8 if bits == 8 else xp.uint16))
+    xp.clip(pixels, 0, 255, out=pixels)
+    pixels *= (2**bits - 1) // 255
+    xp.rint(pixels, out=pixels)
+    return to_host(pixels.astype(xp.uint8 if bits == 8 else xp.uint16))
 
 
 def in_8_bits(image: np.ndarray) -> np.ndarray:

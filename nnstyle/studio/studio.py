@@ -17,8 +17,9 @@ from ..errors import GpuError, InputError, NotFiniteError, in_one_line, why_not_
 from ..job import Job
 from ..notes import heard_by
 from ..progress import TimeLeft
+from ..resources import check_memory, engine_for
 from ..result import Event, Result
-from ..stylize import check_memory, engine_for, run
+from ..stylize import run
 from ..weights import Weights
 from .folder import Folder, Picture, png_of, small_picture
 from .order import Order, for_the_page

@@ -11,7 +11,7 @@ from nnstyle.batch.plan import BESIDE, MEMORY, needed_by, plan_here, plan_there
 from nnstyle.engine.cpu import CPU
 from nnstyle.job import prepare
 from nnstyle.notes import heard_by
-from nnstyle.stylize import bytes_needed
+from nnstyle.resources import bytes_needed
 from tests.support.pictures import noise
 
 NORMAL, LOW = 1e9, 4e8  # bytes that a picture needs

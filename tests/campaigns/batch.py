@@ -45,7 +45,7 @@ PLAIN = """
 import sys
 from pathlib import Path
 from nnstyle import load_weights, prepare, run
-from nnstyle.stylize import engine_for
+from nnstyle.resources import engine_for
 size, iterations, style, folder, *photos = sys.argv[1:]
 weights = load_weights("pocket")
 for photo in photos:

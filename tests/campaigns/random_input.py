@@ -168,6 +168,7 @@ def sensible_values():
         "device": ["cpu", "auto"],
         "threads": [None, 1, 2],
         "low_memory": [None, True, False],
+        "tile": [None, 16, 64, 10**6, 15, "64", 0.5],
         "size": [32, 40, np.int64(33)],
         "iterations": [1, 2],
         "scales": [None, 1, 2],

@@ -27,6 +27,7 @@ OTHERS = {
     "device",
     "threads",
     "low_memory",
+    "tile",
     "save_every",
     "film",
     "checkpoint",
@@ -37,7 +38,7 @@ OTHERS = {
 # How the help tells a default that is not a value, or depends on the picture or the device.
 IN_WORDS = {
     "transparency": "keep; in a JPEG white",
-    "optimizer": "lbfgs; on a GPU lbfgs-nnstyle",
+    "optimizer": "lbfgs; on a GPU, and above 4.5 million pixels, lbfgs-nnstyle",
     "learning_rate": "5",
     "scales": "as many as begin with 82 to 163 px",
     "beta": "--beta-per-pixel x the number of pixels, border and all",

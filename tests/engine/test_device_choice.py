@@ -11,7 +11,7 @@ import pytest
 from nnstyle import InputError, Settings, prepare, stylize
 from nnstyle.cli import main
 from nnstyle.engine import devices
-from nnstyle.stylize import engine_for
+from nnstyle.resources import engine_for
 from tests.support.command import SMALL
 from tests.support.tiny import tiny_weights
 
@@ -95,7 +95,9 @@ def test_a_picture_too_large_for_a_gpu_is_told_the_size_that_fits(install):
     install(cupy())
     gpu, weights = devices.find("cuda"), tiny_weights(widths=(64, 64, 64, 64, 64))
     job = prepare(np.zeros((64, 128)), np.zeros((64, 128)), weights, size=2048, rescale=False)
-    for low_memory in (None, False, True):
+    with pytest.warns(UserWarning, match="little memory is free: .* in tiles of 512 px"):
+        assert engine_for(job, gpu).tile == 512
+    for low_memory in (False, True):
         with pytest.raises(InputError, match=r"of memory on Some Card, and 2.0 GB are free") as caught:
             engine_for(job, gpu, low_memory=low_memory)
     fits = int(str(caught.value).split("--size ")[2].split()[0])
@@ -106,7 +108,7 @@ def test_a_picture_too_large_for_a_gpu_is_told_the_size_that_fits(install):
     assert needed == sorted(needed) and needed[0] < needed[1] < needed[2]
     install(cupy(free=80e9))  # that CuPy keeps for new arrays
     assert not engine_for(job, devices.find("cuda")).low_memory
-    with pytest.raises(InputError, match="at most"):
+    with pytest.raises(InputError, match="choose --tile|choose --size|choose --optimizer"):
         stylize(np.zeros((64, 64)), np.zeros((64, 64)), weights, size=4096, rescale=False, device=gpu)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 import nnstyle
 from nnstyle.batch.arguments import make_parser as make_batch_parser
 from nnstyle.benchmark.__main__ import make_parser as make_benchmark_parser
+from nnstyle.benchmark.tiles import make_parser as make_tiles_parser
 from nnstyle.cli.arguments import make_parser
 from nnstyle.studio.__main__ import make_parser as make_studio_parser
 from nnstyle.weights.__main__ import make_parser as make_weights_parser
@@ -33,6 +34,7 @@ PARSERS = {
     "nnstyle": make_parser(),
     "nnstyle.batch": make_batch_parser(),
     "nnstyle.benchmark": make_benchmark_parser(),
+    "nnstyle.benchmark.tiles": make_tiles_parser(),
     "nnstyle.studio": make_studio_parser(),
     "nnstyle.weights": make_weights_parser(),
     "weights.compare": make_compare_parser(),
