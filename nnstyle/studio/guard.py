@@ -9,11 +9,11 @@ of another site.
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, Response
 
 Scope = MutableMapping[str, Any]
@@ -102,13 +102,13 @@ class Guard:
         return None
 
     def has_cookie(self, headers: Headers) -> bool:
-        """Whether a request has the token in its cookie."""
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        given = cookies.get(cookie_name(headers))
-        return given is not None and is_equal(given.value, self.token)
+        """Whether a request has the token in its cookie.
+
+        Other servers of this computer set cookies of all kinds, and browsers send them here as well. Python's own
+        parser would take none where one of them is odd.
+        """
+        given = cookie_parser(headers.get("cookie", "")).get(cookie_name(headers))
+        return given is not None and is_equal(given, self.token)
 
     def cookie(self, headers: Headers) -> str:
         """The cookie that carries the token from now on."""

@@ -57,6 +57,14 @@ def test_this_computer_has_two_names_and_tunnels_may_have_other_ports(client, ho
     assert client.get("/api/state", Host=host, Origin=f"http://{host}", Cookie=cookie).status == 200
 
 
+@pytest.mark.parametrize("other", ['set={"a":1}', "a[0]=1", "a=b c", "alone", "a=\xff"])
+def test_odd_cookies_of_other_servers_keep_nobody_out(client, other):
+    own = client.headers["Cookie"]
+    for cookie in (f"{other}; {own}", f"{own}; {other}"):
+        assert client.get("/api/state", Cookie=cookie).status == 200
+        assert client.get("/api/state", Cookie=cookie.replace(TOKEN, "guessed")).status == 403
+
+
 # The token
 
 
