@@ -1,12 +1,13 @@
 """``python -m nnstyle.studio``: the page to watch and steer."""
 
 import argparse
+import contextlib
 import sys
 
 from ..cli.arguments import Parser, seconds
 from ..cli.process import run_as_process
 from ..engine import Engine, devices
-from ..errors import GpuError, InputError
+from ..errors import GpuError, InputError, why_not_written
 from ..notes import heard_by
 from ..progress import say
 from ..weights import load_weights
@@ -111,12 +112,15 @@ def serve(arguments: argparse.Namespace) -> int:
     Engine(device, arguments.threads)  # checks the threads
     weights = load_weights(arguments.weights, progress=True)
     folder = Folder(arguments.folder)
-    try:
-        listening = listen(arguments.port)
-        studio = Studio(folder, weights, device, arguments.threads, arguments.checkpoint)
-    except InputError:
-        folder.close()
-        raise
+    with contextlib.ExitStack() as opened:  # closed again if anything cannot be had
+        opened.callback(folder.close)
+        listening = opened.enter_context(listen(arguments.port))
+        try:
+            studio = Studio(folder, weights, device, arguments.threads, arguments.checkpoint)
+        except OSError as error:  # the sample pictures are copied to the folder
+            reason = why_not_written(error)
+            raise InputError(f"nothing can be written to the folder {folder.path}: {reason}") from None
+        opened.pop_all()
     token = new_token()
     server = Server(make_app(studio, token), studio)
     with until_a_signal(server):

@@ -152,12 +152,21 @@ class Folder:
         self.make_room(in_use or set())
         ending = next((ending for start, ending in ENDINGS.items() if data.startswith(start)), "")
         picture = self.picture_of(id, label(name), ending)
-        write_over(picture.path, data)
-        write_over(picture.small, small_picture(image, LONGEST_SHOWN))
         about = {"name": picture.name, "ending": ending}
-        write_over(self.inputs / f"{id}.json", json.dumps(about).encode())
+        try:
+            write_over(picture.path, data)
+            write_over(picture.small, small_picture(image, LONGEST_SHOWN))
+            write_over(self.inputs / f"{id}.json", json.dumps(about).encode())
+        except BaseException:  # a full disk: what would never be used must not fill it
+            self.remove_picture(picture)
+            raise
         self.pictures[id] = picture
         return picture
+
+    def remove_picture(self, picture: Picture) -> None:
+        """Remove the files of a picture."""
+        for path in (self.inputs / f"{picture.id}.json", picture.path, picture.small):
+            path.unlink(missing_ok=True)
 
     def make_room(self, in_use: set[str]) -> None:
         """Remove the oldest picture that nobody needs, where there are as many as may be."""
@@ -166,9 +175,7 @@ class Folder:
         unused = [id for id in self.pictures if id not in in_use]
         if not unused:
             raise InputError("there are too many pictures: delete some of what was made")
-        oldest = self.pictures.pop(unused[0])
-        for path in (self.inputs / f"{oldest.id}.json", oldest.path, oldest.small):
-            path.unlink(missing_ok=True)
+        self.remove_picture(self.pictures.pop(unused[0]))
 
     # Paintings
 

@@ -105,6 +105,19 @@ def test_a_wrong_network_or_folder_is_one_line(capsys, tmp_path):
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_full_disk_is_one_line(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("uvicorn")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nnstyle.studio.folder.write_over", full)
+    for _ in range(2):  # the second time, the folder would be in use had the first not left it
+        assert program.main(["--port", "0", "--folder", str(tmp_path / "x")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "nothing can be written to the folder" in line and "No space left" in line
+
+
 # A server
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import nnstyle.pictures.decode
+import nnstyle.studio.folder
 from nnstyle import InputError
 from nnstyle.studio.folder import MOST_LETTERS, Folder, label
 from tests.studio.conftest import order_of, picture_file
@@ -91,6 +92,23 @@ def test_a_bomb_is_refused_before_it_is_decoded(client, studio, monkeypatch):
     assert answer.status == 400 and "million pixels" in answer.error and decoded == []
     give(client, picture_file())  # what can be decoded would be noticed
     assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_at_a_full_disk_nothing_of_a_picture_is_left(client, studio, monkeypatch, last):
+    before, written, real = sorted(studio.folder.path.rglob("*")), [], nnstyle.studio.folder.write_over
+
+    def write(path, data):
+        written.append(path)
+        if len(written) == last:
+            raise OSError(28, "No space left on device")
+        return real(path, data)
+
+    monkeypatch.setattr(nnstyle.studio.folder, "write_over", write)
+    answer = give(client, picture_file(seed=9))
+    assert answer.status == 507 and "No space left" in answer.error
+    assert len(written) == last and sorted(studio.folder.path.rglob("*")) == before
+    assert give(client, picture_file(seed=9)).status == 201
 
 
 @pytest.mark.parametrize(
