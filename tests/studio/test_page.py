@@ -292,6 +292,7 @@ def test_one_waits_in_line_and_is_taken_out_of_it(page):
     page.locator("#status", has_text="Number 1 in line").wait_for()
     number = number_on_stage(page)
     button(page, "Take out of the line").click()
+    page.locator("#announcement", has_text=f"Picture {number} is out of the line.").wait_for()
     page.get_by_role("button", name=f"Show picture {number}:").wait_for(state="detached")
     page.get_by_role("button", name=f"Show picture {number - 1}:").click()
     button(page, "Stop").click()

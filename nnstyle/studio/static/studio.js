@@ -503,7 +503,7 @@ async function act(painting, action) {
     } else {
       const { ordered } = await ask("POST", `/api/paintings/${painting.number}/${action}`, {});
       if (action === "more") tell(`${ordered.length} pictures like this one are in line.`);
-      if (action === "stop") tell("It stops after this iteration.");
+      if (action === "stop") tell(painting.state === "waiting" ? `Picture ${painting.number} is out of the line.` : "It stops after this iteration.");
     }
   } catch (error) {
     failed("stage-error", error);
