@@ -22,7 +22,7 @@ from ..settings import Settings
 from .folder import Picture
 from .guard import Guard
 from .order import MOST_ITERATIONS, MOST_STYLES, Order, is_number, usual_beta
-from .painting import Painting
+from .painting import PAINTING, Painting
 from .studio import MOST_WAITING, MOST_WATCHERS, Busy, NotThere, Studio
 
 STATIC = Path(__file__).with_name("static")
@@ -183,7 +183,7 @@ class Page:
         studio, number = self.studio, number_of(request)
         with studio.lock:
             painting, now = studio.painting(number), studio.now
-            if now and now.painting is painting and now.picture:
+            if painting.state == PAINTING and now and now.picture:
                 return Response(now.picture, media_type="image/webp")
         path = studio.folder.small(number)
         if not path.is_file():

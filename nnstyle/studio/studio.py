@@ -281,7 +281,7 @@ class Studio:
         """Paint one, and note whatever goes wrong: the next one is painted all the same."""
         painting = now.painting
         try:
-            with heard_by(painting.note):
+            with heard_by(now.note):
                 self.settle_with(now, now.paint())
         except (InputError, NotFiniteError, GpuError) as error:
             self.fail(painting, for_the_page(str(error), {}), error)
@@ -295,16 +295,18 @@ class Studio:
     def settle_with(self, now: "Run", result: Result) -> None:
         """Keep what has been painted."""
         painting = now.painting
+        with self.lock:
+            why, new_weight = now.why, now.new_weight
         if not now.is_ended:
             self.keep(painting, result)
             self.folder.checkpoint(painting.number).unlink(missing_ok=True)
             is_early = len(result.losses) < now.job.settings.iterations
             self.settle(painting, FINISHED, f"Ended early: {result.reason}." if is_early else painting.why)
-        elif now.new_weight is None:
+        elif new_weight is None:
             self.keep(painting, result)
-            self.settle(painting, STOPPED, now.why)
+            self.settle(painting, STOPPED, why)
         else:
-            self.paint_on(now, result, now.new_weight)
+            self.paint_on(now, result, new_weight)
 
     def paint_on(self, now: "Run", result: Result, beta_per_pixel: float) -> None:
         """Order the picture with another style weight that takes the place of one that was ended for it."""
@@ -323,14 +325,14 @@ class Studio:
         with self.lock:
             why = GOES_ON.format(number=painting.number)
             self.put_in_line(order, first=True, why=why, follows=painting.number)
-            self.settle(painting, STOPPED, now.why)
+            self.settle(painting, STOPPED, NEW_WEIGHT)
 
     def fail(self, painting: Painting, why: str, error: BaseException) -> None:
         """Note what went wrong, and keep the picture so far if there is one."""
         result = getattr(error, "result", None)
         traceback.clear_frames(error.__traceback__)  # they hold the memory of the run
         if result is not None:
-            with contextlib.suppress(OSError, InputError, MemoryError):
+            with contextlib.suppress(Exception):  # the first reason is the one to tell
                 self.keep(painting, result)
         self.settle(painting, FAILED, why[:1].upper() + why[1:] + ".")
 
@@ -348,8 +350,8 @@ class Studio:
 
     def forget(self, painting: Painting) -> None:
         """Take a painting out of the list, with its files. The lock is held."""
+        self.folder.remove(painting.number)  # if it fails, the list still has what is there
         del self.paintings[painting.number]
-        self.folder.remove(painting.number)
         self.revision += 1
         self.wake_watchers()
 
@@ -413,8 +415,8 @@ class Run:
         self.job: Job
 
     def end(self, why: str, new_weight: float | None = None) -> None:
-        """Ask it to end after the iteration that is being computed."""
-        if not self.why or why == STOPPED_BY_SERVER:
+        """Ask it to end after the iteration that is being computed. Of several requests, the latest counts."""
+        if self.why != STOPPED_BY_SERVER:
             self.why, self.new_weight = why, new_weight
 
     def paint(self) -> Result:
@@ -436,7 +438,7 @@ class Run:
         try:
             return load_checkpoint(path, self.job)
         except InputError as error:
-            self.painting.note(f"begun anew: {for_the_page(str(error), {str(path): path.name})}")
+            self.note(f"begun anew: {for_the_page(str(error), {str(path): path.name})}")
             return None
 
     def on_iteration(self, event: Event) -> bool:
@@ -477,8 +479,14 @@ class Run:
             studio.folder.write_small(number, event.image())
             save_checkpoint(studio.folder.checkpoint(number), self.job, event.state())
         except (OSError, MemoryError) as error:
-            self.painting.note(f"the checkpoint cannot be written: {why_not_written(error)}")
+            self.note(f"the checkpoint cannot be written: {why_not_written(error)}")
         self.schedule.wrote(began)
+
+    def note(self, message: str) -> None:
+        """Keep a note, and show it at once."""
+        with self.studio.lock:
+            self.painting.note(message)
+            self.studio.changed(self.painting)
 
     def latest_image(self) -> np.ndarray:
         """The picture so far."""

@@ -179,6 +179,50 @@ def test_one_that_fails_says_why_and_does_not_stop_the_next(studio, monkeypatch)
     assert paint(studio).state == FINISHED
 
 
+def test_a_picture_so_far_that_cannot_be_kept_does_not_stop_the_next_either(studio, monkeypatch):
+    def fail(*_):
+        error = RuntimeError("what?")
+        error.result = "no result"  # keeping it raises another error
+        raise error
+
+    monkeypatch.setattr(module, "run", fail)
+    studio.start()
+    painting = paint(studio)
+    assert painting.state == FAILED and "what?" in painting.why
+    monkeypatch.undo()
+    assert paint(studio).state == FINISHED
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_at_once(studio, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "save_checkpoint", full)
+    studio.checkpoint = 1e-9
+    told = []
+    monkeypatch.setattr(studio, "changed", lambda painting: told.append((painting.state, *painting.notes)))
+    studio.start()
+    painting = paint(studio)
+    note = "the checkpoint cannot be written: No space left on device"
+    assert painting.state == FINISHED and painting.notes == [note] and (PAINTING, note) in told
+
+
+def test_a_picture_whose_files_cannot_be_removed_stays_in_the_list(studio, monkeypatch):
+    studio.start()
+    painting = paint(studio)
+
+    def refused(number):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(studio.folder, "remove", refused)
+    with pytest.raises(PermissionError):
+        studio.remove(painting.number)
+    assert painting.number in studio.paintings
+    monkeypatch.undo()
+    studio.remove(painting.number)
+    assert painting.number not in studio.paintings
+
+
 def test_what_is_not_there_or_not_to_be_done_is_said(studio):
     painting = studio.order(Order.parse(order_of(studio)))
     for action in (studio.stop, studio.go_on, studio.remove, studio.more_like):
@@ -256,6 +300,29 @@ def test_at_a_coarse_scale_the_picture_begins_again_with_the_new_weight(studio):
     wait_for(second.is_settled)
     wait_for(waiting.is_settled)
     assert second.revision < waiting.revision  # the new one has come first
+
+
+def test_of_several_requests_the_latest_counts_but_for_the_end_of_the_server(studio):
+    studio.start()
+    first = begin(studio)
+    with studio.lock:  # it computes no further meanwhile
+        studio.change_weight(first.number, 77.0)
+        studio.change_weight(first.number, 88.0)
+    second = wait_for(lambda: studio.paintings.get(2))
+    assert second.order.settings.beta_per_pixel == 88.0
+    wait_for(second.is_settled)
+    third = begin(studio, iterations=2000)
+    with studio.lock:
+        studio.change_weight(third.number, 77.0)
+        studio.stop(third.number)
+    wait_for(third.is_settled)
+    assert third.why == module.STOPPED_BY_USER and not studio.line and studio.latest == third.number
+    fourth = begin(studio, iterations=2000)
+    with studio.lock:
+        studio.now.end(module.STOPPED_BY_SERVER)
+        studio.change_weight(fourth.number, 77.0)
+    wait_for(fourth.is_settled)
+    assert fourth.why == module.STOPPED_BY_SERVER and not studio.line
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
