@@ -60,7 +60,7 @@ def save_sheet(rows, titles, name):
     """Pictures of one size in rows, one for each manner, as one figure."""
     framed = [[np.pad(one, ((3, 3), (3, 3), (0, 0)), constant_values=255) for one in row] for row in rows]
     sheet = np.vstack([np.hstack(row) for row in framed])
-    figure, axis = tools.plt.subplots(figsize=(1.25 * len(rows[0]) + 1.2, 1.25 * len(rows) + 0.3))
+    figure, axis = tools.plt.subplots(figsize=(1.25 * len(rows[0]) + 1.6, 1.25 * len(rows) + 0.3))
     axis.imshow(sheet, interpolation="nearest")
     axis.set_yticks((np.arange(len(rows)) + 0.5) * (SIZE + 6), MANNERS)
     axis.set_xticks((np.arange(len(rows[0])) + 0.5) * (SIZE + 6), titles)
@@ -93,13 +93,14 @@ Picture = namedtuple("Picture", "pixels manner scene kind strength other share")
 
 
 def pictures_of_scene(number, rng):
-    """One new scene in all manners, with their strengths, sizes of marks, edges and light."""
+    """A new scene in all manners, with random strengths, marks, edges and light."""
     kind = KINDS[number % len(KINDS)]
     scene = motifs.scene(rng, kind, SIZE)
     strengths = rng.uniform(0.3, 1, len(MANNERS))
     drawn = []
     for manner, strength in zip(MANNERS, strengths):
-        drawn.append(manners.draw(scene, manner, rng, strength, marks=rng.uniform(0.7, 1.4)))
+        marks = rng.uniform(0.7, 1.4)
+        drawn.append(manners.draw(scene, manner, rng, strength, marks))
     y, x = np.mgrid[0 : 1 : SIZE * 1j, 0 : 1 : SIZE * 1j]
     to_edge = np.minimum.reduce([x, 1 - x, y, 1 - y])
     for manner, strength in enumerate(strengths):
@@ -109,7 +110,8 @@ def pictures_of_scene(number, rng):
         mask = smoothstep(border + 0.02, border - 0.02, ragged)
         colours = mix(drawn[manner], drawn[other], mask)
         colours = colours * rng.uniform(0.85, 1.15) + 0.025 * rng.normal(size=3)
-        yield Picture(to_picture(colours), manner, number, kind, strength, other, mask.mean())
+        pixels, share = to_picture(colours), mask.mean()
+        yield Picture(pixels, manner, number, kind, strength, other, share)
 
 
 first_scenes = []
@@ -118,8 +120,10 @@ for number in range(3):
 
 print("manner          strength and edges, by column")
 for row in zip(*first_scenes):
-    shown = [f"{one.strength:.1f}, {one.share:3.0%} {MANNERS[one.other]:13}" for one in row]
-    print(f"{MANNERS[row[0].manner]:13}", *(f" {text}" for text in shown))
+    print(f"{MANNERS[row[0].manner]:13}", end="")
+    for one in row:
+        print(f"  {one.strength:.1f}, {one.share:3.0%} {MANNERS[one.other]:13}", end="")
+    print()
 
 # sphinx_gallery_start_ignore
 rows = [[picture.pixels for picture in row] for row in zip(*first_scenes)]
@@ -169,7 +173,8 @@ WHITE = np.array([0.95047, 1.0, 1.08883])
 def to_lab(pixels):
     """Pixels 0 to 255, (.., 3), as L*, a* and b*."""
     stored = pixels / 255
-    light = np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
+    curve = ((stored + 0.055) / 1.055) ** 2.4
+    light = np.where(stored <= 0.04045, stored / 12.92, curve)
     xyz = light @ TO_XYZ.T / WHITE
     line = xyz / (3 * (6 / 29) ** 2) + 4 / 29
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), line)
@@ -340,8 +345,8 @@ for name, numbers in describe([photograph]).items():
 # %%
 # A classifier
 # ------------
-# The classifier is as plain as can be, as in the 2013 paper: what is clever should be in the features. Let :math:`x` be
-# the :math:`d` features of a picture. Each of :math:`K` styles has :math:`d` weights and a bias, and its *score* is a
+# The classifier is as plain as can be, as in the 2013 paper: what is clever should be in the features. It is called
+# *multinomial logistic regression*, and is one layer of a network. Let :math:`x` be the :math:`d` features of a picture. Each of :math:`K` styles has :math:`d` weights and a bias, and its *score* is a
 # weighted sum:
 #
 # .. math:: z_k = \sum_j W_{jk} x_j + b_k
@@ -368,14 +373,14 @@ print("probabilities:", p.round(3), " loss:", -np.log(p[0]).round(3))
 # From there to the weights is one step of the chain rule: :math:`W_{jk}` multiplies :math:`x_j`, so :math:`\partial L /
 # \partial W_{jk} = x_j (p_k - [k = t])`.
 #
-# We take the mean over all :math:`n` pictures, and add a price for large weights, :math:`\frac{\lambda}{2} \sum
-# W_{jk}^2`. Without it, where there are more features than pictures, the weights would grow without end. The biases are
-# free. (The 2013 paper trains a classifier for each style against all the rest, and tries hinge loss and L1, too. Ours is
-# trained for all styles at once.)
+# We take the mean over all :math:`n` pictures, and add a :term:`regulariser`: a penalty on large weights,
+# :math:`\frac{\lambda}{2} \sum W_{jk}^2`. Without it, where there are more features than pictures, the weights would
+# grow without end. The biases are free. (The 2013 paper trains a classifier for each style against all the rest, and
+# tries another loss and another penalty, too. Ours is trained for all styles at once.)
 
 
 def log_softmax(scores):
-    """ln p for each row; the largest score is subtracted first, so that nothing overflows."""
+    """ln p for each row; without its largest score first, so that nothing overflows."""
     scores = scores - scores.max(axis=1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
 
@@ -391,7 +396,7 @@ def cross_entropy(scores, truth):
 
 
 def classifier_loss(parameters, x, truth, penalty):
-    """The loss and its gradient; `parameters` (d + 1, K) are the weights above the biases."""
+    """The loss and its gradient; `parameters` (d + 1, K): weights above biases."""
     W, b = parameters[:-1], parameters[-1]
     n, scores = len(x), x @ W + b
     loss = cross_entropy(scores, truth) + penalty / 2 * np.sum(W**2)
@@ -403,7 +408,7 @@ def classifier_loss(parameters, x, truth, penalty):
 
 
 # %%
-# The check of :doc:`lesson 6 <l06_gradient_checking>`, and its :term:`wrong twin`, which pays for the biases as well:
+# The check of :doc:`lesson 6 <l06_gradient_checking>`, and its :term:`wrong twin`, which puts the penalty on the biases as well:
 
 rng = np.random.default_rng(0)
 few, their_truth = rng.normal(size=(12, 5)), rng.integers(0, 3, 12)
@@ -415,14 +420,17 @@ def right(parameters):
 
 
 def with_paid_biases(parameters):
-    """The gradient as if the penalty were on all rows; the loss has it on the weights."""
+    """The gradient as if the penalty were on the biases, too. In the loss it is not."""
     loss, gradient = right(parameters)
     gradient[-1] += 0.1 * parameters[-1]
     return loss, gradient
 
 
 nnstyle.check_gradient(right, somewhere)
-tools.must_fail(lambda: nnstyle.check_gradient(with_paid_biases, somewhere), AssertionError)
+tools.must_fail(
+    lambda: nnstyle.check_gradient(with_paid_biases, somewhere),
+    AssertionError,
+)
 
 # %%
 # The loss is convex: where its gradient is 0, no other place is better. L-BFGS (:doc:`lesson 10 <l10_both_and_lbfgs>`)
@@ -440,7 +448,8 @@ def train(x, truth, penalty, classes, start=None):
 
     options = {"maxiter": 300, "gtol": 1e-4}
     with one_blas_thread:
-        found = minimize(flat, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+        begin = start.ravel()
+        found = minimize(flat, begin, jac=True, method="L-BFGS-B", options=options)
     return found.x.reshape(shape), found
 
 
@@ -451,13 +460,14 @@ def scores_of(parameters, x):
 
 parameters, found = train(few, their_truth, 0.1, 3)
 _, gradient = right(parameters)
-print(f"{found.nit} iterations, largest number in the gradient {np.abs(gradient).max():.0e}")
-assert np.abs(gradient).max() < 1e-3
+largest = np.abs(gradient).max()
+print(f"{found.nit} iterations, largest number in the gradient {largest:.0e}")
+assert largest < 1e-3
 
 # %%
 # Features of one scale
 # ---------------------
-# The price is on all weights alike. So a feature in small units, which needs a large weight, would pay more than its
+# The penalty is on all weights alike. So it hits a feature in small units, which needs a large weight, harder than its
 # neighbour. As in the 2013 paper, each feature has its mean subtracted, and is divided by its standard deviation. Both
 # come from the *training* pictures; a test picture has no say.
 
@@ -479,9 +489,12 @@ def standardised(training, *others):
 #
 # with the matrix :math:`X` of all pictures, a row for each, and :math:`D` for the :math:`p_k - [k = t]`. So each column
 # of the best :math:`W` is a weighted sum of the *pictures*. What lies outside their span never helps. We may turn the
-# axes such that the first few span all training pictures, and drop the rest. Scores depend on products :math:`x^T x'` of
-# pictures only, so all that is needed is the matrix
-# :math:`X X^T` and its eigenvectors:
+# axes such that the first few span all training pictures, and drop the rest. Turned axes change neither scores nor the
+# penalty.
+#
+# Such axes come from the small matrix :math:`X X^T`. Let :math:`v` be one of its eigenvectors, of length 1, and
+# :math:`\mu` its eigenvalue. Then :math:`X^T v` is a weighted sum of the pictures, of length :math:`\sqrt{v^T X X^T v} =
+# \sqrt{\mu}`, and at a right angle to that of any other eigenvector. Divided by :math:`\sqrt{\mu}`, they are the axes:
 
 
 def within_span(training, *others):
@@ -500,15 +513,18 @@ in_span, _ = train(reduced, their_truth[:9], 0.1, 3)
 print(f"{many.shape[1]} features become {reduced.shape[1]}")
 difference = scores_of(direct, many[9:]) - scores_of(in_span, reduced_others)
 assert np.abs(difference).max() < 1e-2
+D = softmax(scores_of(direct, many[:9])) - np.eye(3)[their_truth[:9]]
+assert np.allclose(direct[:-1], -many[:9].T @ D / (0.1 * 9), atol=0.01)
+assert np.abs(direct[:-1]).max() > 0.1
 
 # %%
 # How hard to press
 # -----------------
 # A large :math:`\lambda` gives a classifier that believes nothing, a small one a classifier that believes every accident
-# of its training pictures. :term:`Cross-validation <cross-validation>` chooses: leave out a quarter of the training
-# pictures, train on the rest, see how large the loss is on those left out, and do so four times. The :math:`\lambda` with
-# the smallest loss wins, and trains once more on all of them. What is left out are whole scenes. Otherwise the classifier
-# would be examined on scenes that it knows.
+# of its training pictures: it overfits. :term:`Cross-validation <cross-validation>` chooses. Leave out a quarter of the
+# training pictures, train on the rest, see how large the loss is on those left out, and do so four times, a quarter after
+# the other. The :math:`\lambda` with the smallest loss wins, and is used to train once more on all of them. What is left
+# out are whole scenes. Otherwise the classifier would be examined on scenes that it knows.
 
 PENALTIES = (10.0, 1.0, 0.1, 0.01, 0.001)
 Trained = namedtuple("Trained", "penalty held_out scores")
@@ -516,19 +532,20 @@ Trained = namedtuple("Trained", "penalty held_out scores")
 
 def prepared(training, *others):
     """Standardised, and without the features that cannot help."""
-    with one_blas_thread:  # small matrices: several threads would mostly wait for each other
-        result = standardised(*(each.astype(np.float64) for each in (training, *others)))
+    arrays = [each.astype(np.float64) for each in (training, *others)]
+    with one_blas_thread:  # several threads would mostly wait for each other
+        result = standardised(*arrays)
         return within_span(*result) if training.shape[1] > len(training) / 2 else result
 
 
 def cross_validate(x, truth, folds, classes):
-    """The penalty with the smallest loss on pictures left out, and their scores with it."""
+    """The penalty with the smallest loss on pictures left out, and their scores."""
     held_out = {penalty: np.zeros((len(x), classes)) for penalty in PENALTIES}
     for fold in np.unique(folds):
         out = folds == fold
         training, left_out = prepared(x[~out], x[out])
         parameters = None
-        for penalty in PENALTIES:  # from strong to weak, each begins where the last one ended
+        for penalty in PENALTIES:  # each search begins where the last one ended
             parameters, _ = train(training, truth[~out], penalty, classes, parameters)
             held_out[penalty][out] = scores_of(parameters, left_out)
     best = min(PENALTIES, key=lambda penalty: cross_entropy(held_out[penalty], truth))
@@ -536,7 +553,7 @@ def cross_validate(x, truth, folds, classes):
 
 
 def train_and_test(x, x_test, truth, folds, classes):
-    """Choose the penalty by the training pictures, train on them, score the test pictures."""
+    """Choose the penalty on the training pictures, train, score the test pictures."""
     penalty, held_out = cross_validate(x, truth, folds, classes)
     training, testing = prepared(x, x_test)
     parameters, _ = train(training, truth, penalty, classes)
@@ -556,7 +573,7 @@ def train_and_test(x, x_test, truth, folds, classes):
 
 
 def average_precision_by_loops(scores, positive):
-    """For each score, from the largest down: the precision, times the right ones that it adds."""
+    """For each score, from the top: precision times the right ones that it adds."""
     total = 0.0
     for threshold in sorted(set(scores), reverse=True):
         chosen = scores >= threshold
@@ -569,7 +586,8 @@ def average_precision(scores, positive):
     """The same by cumulative sums; 1 if all right ones come first."""
     order = np.argsort(-scores, kind="stable")
     scores, found = scores[order], np.cumsum(positive[order])
-    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of groups of equal scores
+    # The last place of each group of equal scores:
+    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
     precision = found[ends] / (ends + 1)
     return np.sum(precision * np.diff(found[ends], prepend=0)) / found[-1]
 
@@ -623,15 +641,16 @@ for end in wilson(240, 300):
     assert abs(abs(end - 0.8) - 1.96 * np.sqrt(end * (1 - end) / 300)) < 1e-12
 
 # %%
-# But ours are not independent: ten of them show the same scene, and a difficult scene is difficult ten times. The
+# But ours may not be independent: ten of them show the same scene, and a difficult scene may be difficult ten times. The
 # :term:`bootstrap` takes this into account. It draws as many *scenes* as there are, some twice, some not at all, computes
 # the measure again, and repeats this 200 times. The standard deviation of the results tells how far another test would
 # differ from ours, and 1.96 of it on either side make the interval. (A picture that is drawn twice is right twice, so the
-# results are a little too high on average. Only their spread is used.)
+# results are a little too high on average. Only their spread is used.) The training pictures stay as they are. So the
+# error leaves out what other training pictures would have changed.
 
 
 def mean_ap(scores, truth):
-    """The average precision of each style against the rest: the mean, and all of them."""
+    """The mean of the average precisions of all styles, and each of them."""
     p = softmax(scores)
     each = [average_precision(p[:, k], truth == k) for k in np.unique(truth)]
     return np.mean(each), np.array(each)
@@ -661,7 +680,14 @@ def bootstrap(measure, groups, repeats=200):
 # side), and the *late fusion* of the 2013 paper, a second classifier that is trained on the scores of the first ones.
 # Those scores must be of pictures that the first classifiers had not seen, so we take the ones of the cross-validation.
 
-ALONE = ("colour", "orientation", "content by place", "content", "means of layers", "Gram matrices")
+ALONE = (
+    "colour",
+    "orientation",
+    "content by place",
+    "content",
+    "means of layers",
+    "Gram matrices",
+)
 FUSED = ("colour", "orientation", "content", "Gram matrices")
 Data = namedtuple("Data", "described truth groups is_test styles")
 
@@ -675,14 +701,13 @@ def folds_of(groups, count=4):
 
 def experiment(data):
     """Train and test all descriptions: {name: Trained}."""
-    train_these, classes = ~data.is_test, len(data.styles)
-    truth, folds = data.truth[train_these], folds_of(data.groups[train_these])
+    classes, test = len(data.styles), data.is_test
+    truth, folds = data.truth[~test], folds_of(data.groups[~test])
+    features = {name: data.described[name] for name in ALONE}
+    features["together"] = np.hstack([data.described[name] for name in FUSED])
     trained = {}
-    for name in ALONE:
-        x = data.described[name]
-        trained[name] = train_and_test(x[train_these], x[data.is_test], truth, folds, classes)
-    x = np.hstack([data.described[name] for name in FUSED])
-    trained["together"] = train_and_test(x[train_these], x[data.is_test], truth, folds, classes)
+    for name, x in features.items():
+        trained[name] = train_and_test(x[~test], x[test], truth, folds, classes)
     x = np.hstack([trained[name].held_out for name in FUSED])
     x_test = np.hstack([trained[name].scores for name in FUSED])
     trained["late fusion"] = train_and_test(x, x_test, truth, folds, classes)
@@ -692,8 +717,9 @@ def experiment(data):
 def report(trained, data):
     """The table: accuracy and mean AP with their intervals, of each description."""
     truth, groups = data.truth[data.is_test], data.groups[data.is_test]
-    n = len(truth)
-    print(f"{np.sum(~data.is_test)} pictures for training, {n} for the test, {len(data.styles)} styles")
+    n, styles = len(truth), len(data.styles)
+    print(f"{np.sum(~data.is_test)} pictures for training, {n} for the test", end=", ")
+    print(f"{styles} styles")
     print("                  penalty  accuracy  (Wilson)      mean AP  (bootstrap)")
     for name, each in trained.items():
 
@@ -703,10 +729,13 @@ def report(trained, data):
         share = accuracy(each.scores, truth)
         low, high = wilson(share * n, n)
         middle, error = measure(np.arange(n)), bootstrap(measure, groups)
-        print(f"{name:17} {each.penalty:7g} {share:9.3f}  {low:.2f} to {high:.2f}", end="")
-        print(f" {middle:9.3f}  {middle - error:.2f} to {middle + error:.2f}")
-    by_chance = np.mean([chance(m, n) for m in np.bincount(truth, minlength=len(data.styles))])
-    commonest = np.bincount(truth).max() / n
+        print(f"{name:17} {each.penalty:7g}", end=" ")
+        print(f"{share:9.3f}  {low:.2f} to {high:.2f}", end=" ")
+        low, high = max(middle - error, 0), min(middle + error, 1)
+        print(f"{middle:9.3f}  {low:.2f} to {high:.2f}")
+    counts = np.bincount(truth, minlength=styles)
+    by_chance = np.mean([chance(m, n) for m in counts])
+    commonest = counts.max() / n
     print(f"{'chance':25} {commonest:9.3f} {by_chance:23.3f}")
 
 
@@ -727,8 +756,8 @@ def draw_confusion(axis, counts, styles, title):
         if count and len(styles) <= 25:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axis.text(column, row, count, ha="center", va="center", fontsize=7, color=colour)
-    axis.set_xticks(range(len(styles)), styles, rotation=90)
-    axis.set_yticks(range(len(styles)), styles)
+    axis.set_xticks(range(len(styles)), styles, rotation=90, parse_math=False)
+    axis.set_yticks(range(len(styles)), styles, parse_math=False)
     axis.set_title(title)
     axis.grid(False)
 
@@ -749,8 +778,8 @@ def save_confusion(scores, truth, styles, name):
 # -----------------
 # Everything is in place now. If you have pictures of your own, put them in a folder with a subfolder for each style, and
 # run ``python -m lessons.l16_recognising_style FOLDER``. From each picture the middle square is cut out and scaled to 80
-# x 80 px. A third of the pictures of each style is for the test. What cannot be read is named and left out. The same
-# picture in two places counts as one scene, so that it is never on both sides. You get the table and the confusion
+# x 80 px. A third of the different pictures of each style is for the test. What cannot be read is named and left out. The
+# same picture in two places counts as one scene, so that it is never on both sides. You get the table and the confusion
 # matrix, and the lesson ends here.
 
 AT_LEAST = 6  # pictures a style: 4 to train and cross-validate, 2 for the test
@@ -764,13 +793,12 @@ def middle_square(picture):
 
 
 def read_styles(folder):
-    """The pictures in the subfolders, the numbers of their styles, and the styles' names."""
+    """The pictures in the subfolders, their styles as numbers, and the names."""
     subfolders = [path for path in sorted(Path(folder).iterdir()) if path.is_dir()]
     styles = [path.name for path in subfolders if not path.name.startswith(".")]
     if len(styles) < 2:
-        raise nnstyle.InputError(
-            f"{folder} needs a subfolder for each of two or more styles, and has {len(styles)}"
-        )
+        complaint = f"{folder} needs a subfolder for each of two or more styles"
+        raise nnstyle.InputError(f"{complaint}, and has {len(styles)}")
     pictures, truth = [], []
     for number, style in enumerate(styles):
         different = set()
@@ -778,31 +806,34 @@ def read_styles(folder):
             try:
                 pictures.append(middle_square(load_image(path, 4 * SIZE)))
             except nnstyle.InputError as error:
-                print(f"left out: {path}: {error}")
+                print(f"left out: {error}")
                 continue
             truth.append(number)
             different.add(pictures[-1].tobytes())
         if len(different) < AT_LEAST:
-            raise nnstyle.InputError(
-                f"the style {style} has {len(different)} different pictures that can be read; it needs {AT_LEAST}"
-            )
+            count = f"{len(different)} different pictures that can be read"
+            complaint = f"the style {style} has {count}; it needs {AT_LEAST}"
+            raise nnstyle.InputError(complaint)
     return pictures, np.array(truth), styles
 
 
 def split(pictures, truth):
-    """Groups of equal pictures, and which are for the test: a third of each style, at random."""
+    """Groups of equal pictures, and which pictures are for the test."""
     numbers = {}
-    groups = np.array([numbers.setdefault(picture.tobytes(), len(numbers)) for picture in pictures])
+    for picture in pictures:
+        numbers.setdefault(picture.tobytes(), len(numbers))
+    groups = np.array([numbers[picture.tobytes()] for picture in pictures])
     if len(numbers) < len(pictures):
         print(f"pictures that are there more than once: {len(pictures) - len(numbers)}")
     is_test = np.zeros(len(pictures), bool)
     for style in np.unique(truth):
-        mixed = np.random.default_rng(style).permutation(np.flatnonzero(truth == style))
-        is_test[mixed[::3]] = True
-    return groups, np.isin(groups, groups[is_test])
+        rng = np.random.default_rng(style)
+        mixed = rng.permutation(np.unique(groups[truth == style]))
+        is_test |= np.isin(groups, mixed[::3])
+    return groups, is_test
 
 
-if folder:
+if folder is not None:
     try:
         pictures, truth, styles = read_styles(folder)
     except (nnstyle.InputError, OSError) as error:
@@ -817,11 +848,13 @@ if folder:
 # %%
 # The experiment
 # --------------
-# Now the collection: 75 scenes, each in ten manners. The last 30 scenes are for the test: 300 pictures, 30 of each manner, as
-# the 2013 paper, too, measures on as many of each style. Nothing of them is seen in training.
+# Now the collection: 75 scenes, each in ten manners. The last 30 scenes are for the test, 30 pictures of each manner. (The
+# 2013 paper, too, tests on equally many of each style.) Nothing of them is seen in training.
 
 rng = np.random.default_rng(16)
-collection = [picture for number in range(75) for picture in pictures_of_scene(number, rng)]
+collection = []
+for number in range(75):
+    collection += pictures_of_scene(number, rng)
 truth = np.array([picture.manner for picture in collection])
 groups = np.array([picture.scene for picture in collection])
 described = describe([picture.pixels for picture in collection])
@@ -852,7 +885,9 @@ tested = [picture for picture in collection if picture.scene >= 45]
 ap = {name: mean_ap(each.scores, test_truth)[0] for name, each in trained.items()}
 if tools.is_embedded(weights):
     assert chance(30, 300) + 0.1 < ap["colour"] < ap["orientation"] - 0.1
-    assert ap["orientation"] < min(ap["content"], ap["content by place"], ap["means of layers"]) - 0.1
+    for name in ("content", "content by place", "means of layers"):
+        assert ap["orientation"] < ap[name] - 0.1
+    assert ap["Gram matrices"] == max(ap[name] for name in ALONE)
     assert ap["Gram matrices"] > ap["content"] + 0.03
 
 # %%
@@ -867,11 +902,13 @@ for k in (4, 8, 16):
     first_ones = np.tile((row < k) & (column < k), len(STYLE_LAYERS))
     x, _ = sides(described["Gram matrices"][:, first_ones])
     _, held_out[k] = cross_validate(x, train_truth, train_folds, len(MANNERS))
+of_held_out = {}
 for k in sorted(held_out):
     numbers = len(STYLE_LAYERS) * k * (k + 1) // 2
-    print(f"{k:2} mixtures, {numbers:4} numbers: accuracy {accuracy(held_out[k], train_truth):.3f}")
+    of_held_out[k] = accuracy(held_out[k], train_truth)
+    print(f"{k:2} mixtures, {numbers:4} numbers: accuracy {of_held_out[k]:.3f}")
 if tools.is_embedded(weights):
-    assert accuracy(held_out[4], train_truth) < accuracy(held_out[MIXTURES], train_truth) - 0.05
+    assert of_held_out[4] < of_held_out[MIXTURES] - 0.05
 
 # %%
 # More is better as far as we went, but each doubling makes the description nearly four times as long. We stop here.
@@ -900,8 +937,8 @@ tools.save(figure, "l16_confusion")
 #
 # - *Colour* knows the points, which are more colourful than the scene, and about half of the hatchings and woodcuts, with
 #   their paper and their ink. A brush changes hardly any colour, and is hardly ever found.
-# - *Orientation* knows what consists of lines or of straight edges: hatching, woodcut, flat planes. It is poor where
-#   marks have no direction, at points and chalk, and at photographs, which have no marks.
+# - *Orientation* knows what consists of lines or of straight edges: hatching, woodcut, flat planes. It is poor at points,
+#   whose marks have no direction, and at photographs, which have no marks. At chalk, brush and mosaic it is little better.
 # - *Content* is weak at chalk and brush, and takes the one for the other.
 # - The *Gram matrices* know the brush. Their chalk has become the place where other things end up: mosaics and hatchings
 #   are taken for it. And a photograph is taken for whatever is faint.
@@ -910,15 +947,16 @@ tools.save(figure, "l16_confusion")
 
 strength = np.array([picture.strength for picture in tested])
 share = np.array([picture.share for picture in tested])
-print("accuracy              strength                       manner at the edges")
+print("accuracy              strength                     another manner at the edges")
 print("                  under 0.5   to 0.75     above   under 10%    to 35%     above")
 by_strength = {}
 for name in FUSED:
     right = trained[name].scores.argmax(axis=1) == test_truth
     weak, strong = strength < 0.5, strength >= 0.75
-    by_strength[name] = [right[weak].mean(), right[~weak & ~strong].mean(), right[strong].mean()]
+    by_strength[name] = [right[some].mean() for some in (weak, ~weak & ~strong, strong)]
     narrow, wide = share < 0.1, share >= 0.35
-    by_share = [right[narrow].mean(), right[~narrow & ~wide].mean(), right[wide].mean()]
+    by_share = [right[some].mean() for some in (narrow, ~narrow & ~wide, wide)]
+    assert by_share[0] > by_share[2] or not tools.is_embedded(weights)
     print(f"{name:15}", *(f"{value:9.2f}" for value in by_strength[name] + by_share))
 
 # %%
@@ -926,7 +964,8 @@ for name in FUSED:
 # wide border in another manner costs every description something.
 
 if tools.is_embedded(weights):
-    assert min(by_strength["Gram matrices"][1:]) > by_strength["Gram matrices"][0] + 0.15
+    weak, *stronger = by_strength["Gram matrices"]
+    assert min(stronger) > weak + 0.15
 
 # %%
 # Is the conjecture right?
@@ -938,11 +977,12 @@ if tools.is_embedded(weights):
 
 
 def difference(name, other):
-    """How much larger the mean AP of one is than that of another, and the error of that."""
+    """How much larger the mean AP of one is than that of another, and its error."""
 
     def measure(some):
-        both = [mean_ap(trained[one].scores[some], test_truth[some])[0] for one in (name, other)]
-        return both[0] - both[1]
+        ours, _ = mean_ap(trained[name].scores[some], test_truth[some])
+        theirs, _ = mean_ap(trained[other].scores[some], test_truth[some])
+        return ours - theirs
 
     return measure(np.arange(len(test_truth))), bootstrap(measure, test_groups)
 
@@ -988,16 +1028,20 @@ print("conv3_1     ", *(f"{value:7.3f}" for value in of_conv3_1.values()))
 print(f"conv4_2      {ap['content by place']:7.3f} {ap['content']:7.3f}")
 print(f"all five             {ap['means of layers']:7.3f} {ap['Gram matrices']:7.3f}")
 
-for pair in (("conv3_1, by place", "content by place"), ("Gram matrices", "conv3_1, by place")):
+for pair in (
+    ("conv3_1, by place", "content by place"),
+    ("Gram matrices", "conv3_1, by place"),
+):
     value, error = difference(*pair)
     print(f"{pair[0]:17} - {pair[1]:17} {value:+.3f} +- {error:.3f}")
 
 if tools.is_embedded(weights):
+    assert max(of_conv3_1.values()) - min(of_conv3_1.values()) < 0.06
     assert of_conv3_1["by place"] > ap["content by place"]
     assert abs(difference("Gram matrices", "conv3_1, by place")[0]) < 0.05
 
 # %%
-# In the first line there is little to choose: with places or without, means or products, ``conv3_1`` gives about the
+# In the line of ``conv3_1`` there is little to choose: with places or without, means or products, it gives about the
 # same. And it gives more than ``conv4_2``. The raw activations of this earlier layer come so close to all five Gram
 # matrices that 300 test pictures cannot tell the two apart. So we must be careful. *Style* is a better description than
 # *content* for this task, as the paper guessed. But what helps is mostly *which layers* are looked at, and not that their
@@ -1029,13 +1073,16 @@ def early_means(network, pictures):
     rows = []
     with one_blas_thread:
         for picture in pictures:
-            maps, _ = network.forward(preprocess(picture, weights.preprocessing), STYLE_LAYERS[:3])
-            rows.append(np.concatenate([features.mean(axis=(0, 1)) for features in maps.values()]))
+            prepared_picture = preprocess(picture, weights.preprocessing)
+            maps, _ = network.forward(prepared_picture, STYLE_LAYERS[:3])
+            means = [features.mean(axis=(0, 1)) for features in maps.values()]
+            rows.append(np.concatenate(means))
     return np.array(rows)
 
 
 fewer = (groups >= 25) & (groups < 55)
-in_test, some_truth = groups[fewer] >= 45, truth[fewer]
+in_test = groups[fewer] >= 45
+learned_truth, asked_truth = truth[fewer][~in_test], truth[fewer][in_test]
 some_folds = folds_of(groups[fewer][~in_test])
 some_pictures = [picture.pixels for picture, chosen in zip(collection, fewer) if chosen]
 by_weights = {
@@ -1044,14 +1091,16 @@ by_weights = {
 }
 ap_of_weights = {}
 for name, x in by_weights.items():
-    each = train_and_test(x[~in_test], x[in_test], some_truth[~in_test], some_folds, len(MANNERS))
-    ap_of_weights[name], _ = mean_ap(each.scores, some_truth[in_test])
-    share_right = accuracy(each.scores, some_truth[in_test])
-    print(f"{name} weights: accuracy {share_right:.2f}, mean AP {ap_of_weights[name]:.2f}")
+    x, x_test = x[~in_test], x[in_test]
+    each = train_and_test(x, x_test, learned_truth, some_folds, len(MANNERS))
+    ap_of_weights[name], _ = mean_ap(each.scores, asked_truth)
+    share_right = accuracy(each.scores, asked_truth)
+    print(f"{name} weights: accuracy {share_right:.2f}", end=", ")
+    print(f"mean AP {ap_of_weights[name]:.2f}")
 assert ap_of_weights["trained"] > ap_of_weights["random"] + 0.2
 
 # %%
-# It is the training. With random weights, little is left.
+# It is the training. With random weights (one draw of them), no more is left than a histogram of colours can do.
 #
 # Side by side
 # ------------
@@ -1110,7 +1159,8 @@ def hide(positive, share, rng):
 
 HIDDEN = (0, 0.2, 0.4)
 rng = np.random.default_rng(3)
-measured = {"perfect, by formula": [chance(round(30 * (1 - share)), 30) for share in HIDDEN], "perfect": []}
+by_formula = [chance(round(30 * (1 - share_hidden)), 30) for share_hidden in HIDDEN]
+measured = {"perfect, by formula": by_formula, "perfect": []}
 perfect = np.arange(300) < 30
 for share_hidden in HIDDEN:
     drawn = []
@@ -1124,7 +1174,8 @@ for name in FUSED:
     for share_hidden in HIDDEN:
         drawn = []
         for k in np.repeat(np.arange(len(MANNERS)), 20):
-            drawn.append(average_precision(p[:, k], hide(test_truth == k, share_hidden, rng)))
+            labels = hide(test_truth == k, share_hidden, rng)
+            drawn.append(average_precision(p[:, k], labels))
         measured[name].append(np.mean(drawn))
 
 print("labels hidden      ", *(f"{share_hidden:7.0%}" for share_hidden in HIDDEN))
@@ -1136,6 +1187,8 @@ for name in FUSED:
 order = [[measured[name][i] for name in FUSED] for i in range(len(HIDDEN))]
 if tools.is_embedded(weights):
     assert np.array_equal(np.argsort(order[0]), np.argsort(order[2]))
+    for name in FUSED:
+        assert abs(measured[name][2] / measured[name][0] - chance(18, 30)) < 0.06
 
 # %%
 # If 40 % of the labels are missing, a perfect classifier gets 0.64. Everything falls, by about the same factor, and the
@@ -1149,7 +1202,7 @@ if tools.is_embedded(weights):
 
 
 def one_against_rest(x, x_test, truth, penalty, share_hidden, rng):
-    """Scores from a classifier for each style, trained with a share of the right labels hidden."""
+    """Scores of a classifier for each style; some right labels are hidden from it."""
     training, testing = prepared(x, x_test)
     columns = []
     for k in np.unique(truth):
@@ -1164,15 +1217,19 @@ by_true_labels = []
 for share_hidden in (0, 0.4):
     x = described["content"]
     scores = one_against_rest(*sides(x), train_truth, 0.03, share_hidden, rng)
-    each = [average_precision(scores[:, k], test_truth == k) for k in range(len(MANNERS))]
+    each = []
+    for k in range(len(MANNERS)):
+        each.append(average_precision(scores[:, k], test_truth == k))
     by_true_labels.append(np.mean(each))
     print(f"{share_hidden:3.0%} hidden in training: mean AP {by_true_labels[-1]:.3f}")
 if tools.is_embedded(weights):
-    assert by_true_labels[1] / by_true_labels[0] > measured["content"][2] / measured["content"][0] + 0.1
+    kept_in_training = by_true_labels[1] / by_true_labels[0]
+    kept_in_test = measured["content"][2] / measured["content"][0]
+    assert kept_in_training > kept_in_test + 0.1
 
 # %%
-# What is missed among the negatives is missed everywhere alike. The classifier trusts its answers less, and still puts
-# the right pictures first.
+# The labels were hidden at random. So the pictures of a style all lose about the same part of their probability. They are
+# still ahead of the rest, and AP asks for the order only.
 #
 # A painting made by ``stylize``
 # ------------------------------
@@ -1180,21 +1237,21 @@ if tools.is_embedded(weights):
 # new scene in three manners, small and quickly. Each is taken from one painting, of another scene. We ask three
 # classifiers: two that look at the network, and orientation, which does not.
 
-PLAIN = {"scales": 1, "border": 0, "init": "content", "pooling": "average"}
+SETTINGS = {"size": SIZE, "iterations": 30, "scales": 1, "border": 0, "init": "content"}
+SETTINGS |= {"pooling": "average", "beta_per_pixel": 1000, "layer_weights": [1 / 5] * 5}
 rng = np.random.default_rng(5)
 photo = to_picture(manners.draw(motifs.scene(rng, "lake", SIZE), "photograph", rng))
 asked = {"photograph": photo}
 for manner in ("brush", "mosaic", "woodcut"):
     painting = to_picture(manners.draw(motifs.scene(rng, "trees", SIZE), manner, rng))
-    settings = {"size": SIZE, "iterations": 30, "beta_per_pixel": 1000, "layer_weights": (1 / 5,) * 5}
     asked[f"{manner}, painting"] = painting
-    asked[f"{manner}, made"] = stylize(photo, painting, weights, **settings, **PLAIN).image
+    asked[f"{manner}, made"] = stylize(photo, painting, weights, **SETTINGS).image
 asked["sample photograph"] = middle_square(tools.photo(512))
 asked["sample painting"] = middle_square(tools.painting(512))
 
 
 def ask(name, described_new):
-    """The probabilities, (pictures, manners), that a classifier gives to new pictures."""
+    """The probabilities (pictures, manners) that a classifier gives to new pictures."""
     x, _ = sides(described[name])
     training, new = prepared(x, described_new[name])
     parameters, _ = train(training, train_truth, trained[name].penalty, len(MANNERS))
@@ -1207,8 +1264,11 @@ for name in ("orientation", "content", "Gram matrices"):
     answers[name] = dict(zip(asked, ask(name, described_new)))
 print(" " * 18, *(f"{name:>18}" for name in answers))
 for title in asked:
-    guesses = [f"{MANNERS[p[title].argmax()]} {p[title].max():.2f}" for p in answers.values()]
-    print(f"{title:18}", *(f"{guess:>18}" for guess in guesses))
+    print(f"{title:18}", end="")
+    for p in answers.values():
+        guess = f"{MANNERS[p[title].argmax()]} {p[title].max():.2f}"
+        print(f" {guess:>18}", end="")
+    print()
 
 # sphinx_gallery_start_ignore
 titles = list(asked)
@@ -1226,7 +1286,7 @@ tools.save(tools.grid([asked[title] for title in titles], titles, 3), "l16_made"
 # free of style: a classifier of style can live on it, as the table of the experiment has shown.
 #
 # The last two rows are the sample pictures of the package. They come from another world than the training pictures, and
-# the answers are guesses, with less confidence. Nothing in a classifier says "none of these".
+# the answers are guesses. Nothing in a classifier says "none of these".
 
 if tools.is_embedded(weights):
     for manner in ("mosaic", "woodcut"):
@@ -1265,12 +1325,17 @@ right = trained["Gram matrices"].scores.argmax(axis=1) == test_truth
 low, high = wilson(right.sum(), len(right))
 by_scenes = bootstrap(lambda some: right[some].mean(), test_groups)
 of_copies = wilson(10 * right.sum(), 10 * len(right))
-print(f"accuracy {right.mean():.3f}, Wilson +-{(high - low) / 2:.3f}, by scenes +-{by_scenes:.3f}")
-print(f"each picture counted ten times: Wilson +-{(of_copies[1] - of_copies[0]) / 2:.3f}")
+print(f"accuracy {right.mean():.3f}", end=", ")
+print(f"Wilson +-{(high - low) / 2:.3f}, by scenes +-{by_scenes:.3f}")
+print(f"counted ten times: Wilson +-{(of_copies[1] - of_copies[0]) / 2:.3f}")
 assert of_copies[1] - of_copies[0] < 0.4 * (high - low)
+if tools.is_embedded(weights):
+    assert by_scenes < 1.2 * (high - low) / 2
 
 # %%
-# TODO-WILSON
+# Not at all: the error by scenes is no larger. What makes a picture difficult here is mostly how faint its manner is and how
+# wide its border, and both are drawn anew for each picture of a scene. That could not be known without counting by
+# scenes. Where ten pictures are ten views of one place, it may well be otherwise.
 #
 # *Copies on both sides.* Collections from the web have the same picture more than once, perhaps mirrored. The colours of
 # a mirrored picture are exactly the same, so a classifier can know it by heart. We let mirrored copies of the test
@@ -1280,7 +1345,7 @@ assert np.array_equal(colour_features(photograph[:, ::-1]), colour_features(phot
 
 
 def with_copies(x):
-    """The accuracy if the mirrored test pictures, which have the same colours, are in the training."""
+    """The accuracy if the mirrored test pictures are in the training."""
     training, testing = prepared(np.vstack(sides(x)), x[data.is_test])
     their_truth = np.concatenate([train_truth, test_truth])
     parameters, _ = train(training, their_truth, 0.001, len(MANNERS))
@@ -1306,7 +1371,8 @@ mixed = np.zeros(len(truth), bool)
 rng = np.random.default_rng(0)
 for manner in range(len(MANNERS)):
     of_manner = np.flatnonzero(~data.is_test & (truth == manner))
-    mixed[rng.choice(of_manner, np.sum(one_sided & (truth == manner)), replace=False)] = True
+    count = np.sum(one_sided & (truth == manner))
+    mixed[rng.choice(of_manner, count, replace=False)] = True
 fits = kind[data.is_test] == favourite[test_truth]
 
 print(f"trained on {one_sided.sum()} pictures      mixed            one-sided")
@@ -1315,7 +1381,8 @@ with_favourites = {}
 for name in ("orientation", "content", "Gram matrices"):
     row = []
     for chosen in (mixed, one_sided):
-        training, testing = prepared(described[name][chosen], described[name][data.is_test])
+        x = described[name]
+        training, testing = prepared(x[chosen], x[data.is_test])
         parameters, _ = train(training, truth[chosen], 0.1, len(MANNERS))
         right = scores_of(parameters, testing).argmax(axis=1) == test_truth
         row += [right[fits].mean(), right[~fits].mean()]
@@ -1326,8 +1393,8 @@ for row in with_favourites.values():
     assert row[3] < row[1]
 
 # %%
-# One-sided training looks splendid as long as the test is one-sided as well, and fails on everything else. The Gram
-# matrices, which are said to have no content, are no exception. A lake has horizontal streaks, a town has corners, and no
+# One-sided training looks splendid as long as the test is one-sided as well. On other scenes all three lose, and
+# orientation falls nearly to chance. The Gram matrices, which are said to have no content, are no exception. A lake has horizontal streaks, a town has corners, and no
 # statistics are blind to that.
 #
 # Exercises
@@ -1387,9 +1454,11 @@ def among_the_first(scores, truth, count):
 
 
 for name in ALONE:
-    first, second = (among_the_first(trained[name].scores, test_truth, count) for count in (1, 2))
+    scores = trained[name].scores
+    first = among_the_first(scores, test_truth, 1)
+    second = among_the_first(scores, test_truth, 2)
     print(f"{name:17} first {first:.2f}, first two {second:.2f}")
-    assert abs(first - accuracy(trained[name].scores, test_truth)) < 1e-12
+    assert abs(first - accuracy(scores, test_truth)) < 1e-12
     assert second > first
 
 # %%
@@ -1405,15 +1474,17 @@ for name in ALONE:
 
 blocks, first = [], 0
 for number, layer in enumerate(STYLE_LAYERS):
-    means = described["means of layers"][:, first : first + filters[number]] @ mixing[layer]
+    last = first + filters[number]
+    means = described["means of layers"][:, first:last] @ mixing[layer]
     gram = described["Gram matrices"][:, number * entries : (number + 1) * entries]
     row, column = np.triu_indices(MIXTURES)
     blocks.append(gram - means[:, row] * means[:, column])
-    first += filters[number]
+    first = last
 training, testing = prepared(*sides(np.hstack(blocks)))
 parameters, _ = train(training, train_truth, 0.1, len(MANNERS))
 of_covariances, _ = mean_ap(scores_of(parameters, testing), test_truth)
-print(f"mean AP: covariances {of_covariances:.3f}, Gram matrices {ap['Gram matrices']:.3f}")
+print(f"mean AP: covariances {of_covariances:.3f}", end=", ")
+print(f"Gram matrices {ap['Gram matrices']:.3f}")
 if tools.is_embedded(weights):
     assert abs(of_covariances - ap["Gram matrices"]) < 0.05
 

@@ -64,6 +64,18 @@ def test_it_trains_and_tests_on_the_folder(styles):
 
 
 @pytest.mark.slow
+def test_all_copies_of_a_picture_are_on_one_side(styles):
+    """A third of the pictures is drawn, and not a third of the files, which would touch nearly every picture."""
+    for path in list((styles / "mosaic").iterdir()):
+        for copy in "bc":
+            path.with_stem(path.stem + copy).write_bytes(path.read_bytes())
+    done = run(styles)
+    assert done.returncode == 0, done.stderr
+    assert "more than once: 18" in done.stdout
+    assert "24 pictures for training, 12 for the test" in done.stdout
+
+
+@pytest.mark.slow
 def test_a_folder_that_is_not_there(tmp_path):
     assert "there is no folder" in complaint(run(tmp_path / "nowhere"))
 
