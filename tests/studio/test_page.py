@@ -198,6 +198,7 @@ def test_a_mask_is_drawn_with_the_mouse_and_says_where_the_photograph_stays(page
     page.mouse.down()
     page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + box["height"] - 10, steps=4)
     page.mouse.up()
+    assert page.locator("#mask-error").inner_text() == ""
     button(page, "Use this mask").click()
     page.get_by_role("dialog").wait_for(state="hidden")
     ask_for(page)
@@ -354,6 +355,13 @@ def test_hostile_files_get_one_line_each_and_the_page_stays_as_it_was(page, chro
             page.locator("#form-error", has_text=words).wait_for()
             assert page.locator("#form-error").inner_text().startswith(f"{name}: ")
             assert page.locator("#photo-name").inner_text() == before
+        files = ("one.txt", b"a text"), ("good.png", picture_file(40, 56, 8)), ("two.txt", b"a text")
+        page.locator("#painting-file").set_input_files(
+            [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files]
+        )
+        page.locator("#form-error", has_text="two.txt").wait_for()
+        assert "one.txt" in page.locator("#form-error").inner_text()
+        page.locator("#paintings", has_text="good.png").wait_for()
         name = "<img src=x onerror=document.title='run'>.png"
         drop(page, "photo-drop", f"../../{name}", picture_file(40, 56, 9))
         page.locator("#photo-name", has_text=name).wait_for()

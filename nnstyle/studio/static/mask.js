@@ -40,6 +40,7 @@ function stroke(from, to) {
   context.moveTo(from.x, from.y);
   context.lineTo(to.x + 0.01, to.y); // a point is drawn, too
   context.stroke();
+  byId("mask-error").textContent = ""; // there is something now
 }
 
 function place(event) {

@@ -225,6 +225,7 @@ function again(painting) {
 const failed = (place, error) => { byId(place).textContent = error.message; };
 
 async function takeFiles(files, keep) {
+  const complaints = [];
   byId("form-error").textContent = "";
   for (const file of files) {
     try {
@@ -232,7 +233,8 @@ async function takeFiles(files, keep) {
       keep(await give(file, file.name));
       tell(`${file.name} is chosen.`);
     } catch (error) {
-      failed("form-error", new Error(`${file.name}: ${error.message}`));
+      complaints.push(`${file.name}: ${error.message}`);
+      byId("form-error").textContent = complaints.join(" ");
     }
   }
   byId("connection").textContent = "";
