@@ -145,8 +145,8 @@ def tab_to(page, wanted, most=60):
 
 def test_from_choosing_to_download_by_keyboard_alone(page, tmp_path):
     (tmp_path / "garden.png").write_bytes(picture_file(48, 64, 3))
-    tab_to(page, button(page, "Choose a photograph"))
-    with page.expect_file_chooser() as waiting:
+    with page.expect_file_chooser() as waiting:  # from now on: the browser is told of it meanwhile
+        tab_to(page, button(page, "Choose a photograph"))
         page.keyboard.press("Space")
     waiting.value.set_files(tmp_path / "garden.png")
     page.locator("#photo-name", has_text="garden.png").wait_for()
