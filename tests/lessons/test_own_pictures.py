@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lessons import tools
 from lessons.scenes import manners, motifs
 
-pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib")  # which the lessons import
+tools = pytest.importorskip("lessons.tools")
 LESSON = "l16_recognising_style"
 
 
