@@ -8,7 +8,7 @@ from nnstyle import InputError, Settings, load_weights
 from nnstyle.batch import plan
 from nnstyle.batch.arguments import make_parser
 from nnstyle.batch.plan import BESIDE, MEMORY, needed_by, plan_here, plan_there
-from nnstyle.engine.cpu import CPU
+from nnstyle.engine.cpu import CPU, Cpu
 from nnstyle.job import prepare
 from nnstyle.notes import heard_by
 from nnstyle.resources import bytes_needed
@@ -31,7 +31,7 @@ def machine(monkeypatch):
 
     def set_up(cores, free):
         monkeypatch.setattr(plan, "available_cores", lambda: cores)
-        monkeypatch.setattr(CPU, "available", lambda **how: free)
+        monkeypatch.setattr(Cpu, "available", lambda self, **how: free)
 
     return set_up
 
