@@ -331,7 +331,7 @@ def make_parser():
     add("--count", type=int, default=200, metavar="N", help="pictures (default: %(default)s)")
     add("--damaged", type=int, default=20, metavar="N", help="of them (default: %(default)s)")
     add("--size", type=int, default=64, metavar="PX", help="of each picture (default: %(default)s)")
-    add("--iterations", type=int, default=15, metavar="N", help="of each (default: %(default)s)")
+    add("--iterations", type=int, default=5, metavar="N", help="of each (default: %(default)s)")
     add("--rounds", type=int, default=3, metavar="N", help="of the overhead (default: %(default)s)")
     add(
         "--most-overhead",
