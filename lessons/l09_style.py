@@ -397,21 +397,9 @@ if tools.is_embedded(weights):
 # that, it must learn to ignore how a thing looks in detail. Is training really needed to make textures? Let us try a network that was not
 # trained: the same layers, with weights drawn at random, as in the moment before training begins
 # (:ref:`He and others (2015) <he2015>`).
-
-
-def untrained(seed):
-    """The same widths, normally distributed kernels of variance 2 / inputs, no biases."""
-    rng = np.random.default_rng(seed)
-    random_layers = {}
-    for name, (kernel, bias) in weights.items():
-        inputs = kernel[..., 0].size
-        kernel = rng.normal(0, np.sqrt(2 / inputs), kernel.shape).astype(np.float32)
-        random_layers[name] = kernel, np.zeros_like(bias)
-    return weights | random_layers
-
-
-# %%
-# To be fair, both are treated alike. In each, every filter is divided by its mean activation over the same two
+#
+# ``tools.untrained`` draws them: normally distributed kernels of variance 2 / inputs, as in :doc:`lesson 2 <l02_shared_weights>`, and no
+# biases. To be fair, both are treated alike. In each, every filter is divided by its mean activation over the same two
 # pictures (:term:`rescaling`, :doc:`lesson 12 <l12_choices>`), so that no layer drowns the others. Both make
 # textures of the same two pictures: the painting, and a piece of the photograph, with trees and hut.
 
@@ -423,8 +411,8 @@ originals = {"the painting": tools.painting(SMALL), "trees": piece}
 
 networks = {
     "trained": Network(rescale(weights, originals.values(), "average")),
-    "random": Network(rescale(untrained(0), originals.values(), "average")),
-    "other random": Network(rescale(untrained(1), originals.values(), "average")),
+    "random": Network(rescale(tools.untrained(weights, 0), originals.values(), "average")),
+    "other random": Network(rescale(tools.untrained(weights, 1), originals.values(), "average")),
 }
 made = {}
 for title, picture in originals.items():

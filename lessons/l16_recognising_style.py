@@ -1057,17 +1057,6 @@ if tools.is_embedded(weights):
 # of the scenes by the means of the first three style layers:
 
 
-def untrained(seed):
-    """Weights of the same shapes, drawn at random."""
-    rng = np.random.default_rng(seed)
-    random_layers = {}
-    for name, (kernel, bias) in weights.items():
-        inputs = kernel[..., 0].size
-        kernel = rng.normal(0, np.sqrt(2 / inputs), kernel.shape).astype(np.float32)
-        random_layers[name] = kernel, np.zeros_like(bias)
-    return weights | random_layers
-
-
 def early_means(network, pictures):
     """The means of the first three style layers."""
     rows = []
@@ -1087,7 +1076,7 @@ some_folds = folds_of(groups[fewer][~in_test])
 some_pictures = [picture.pixels for picture, chosen in zip(collection, fewer) if chosen]
 by_weights = {
     "trained": described["means of layers"][fewer][:, : sum(filters[:3])],
-    "random": early_means(Network(untrained(0)), some_pictures),
+    "random": early_means(Network(tools.untrained(weights, 0)), some_pictures),
 }
 ap_of_weights = {}
 for name, x in by_weights.items():

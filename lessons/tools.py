@@ -89,6 +89,17 @@ def alexnet(module):
         parser.error(str(error))
 
 
+def untrained(weights, seed):
+    """Weights of the same shapes, drawn at random as before training: kernels of variance 2 / inputs, no biases."""
+    rng = np.random.default_rng(seed)
+    random_layers = {}
+    for name, (kernel, bias) in weights.items():
+        inputs = kernel[..., 0].size
+        kernel = rng.normal(0, np.sqrt(2 / inputs), kernel.shape).astype(np.float32)
+        random_layers[name] = kernel, np.zeros_like(bias)
+    return weights | random_layers
+
+
 def is_embedded(weights):
     """Whether this is the network that the lessons' figures and numbers are about."""
     return weights.path == nnstyle.load_weights().path

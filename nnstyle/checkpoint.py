@@ -68,8 +68,8 @@ class State:
         The canvas, border and all, as the network sees it at that scale.
     history : dict of str to float32 array, or None
         What the optimizer remembers: arrays like `image`, or of shape () for a number. With it the
-        resumed run computes what the uninterrupted one would have, bit for bit, if its tile is the same. SciPy's L-BFGS-B does
-        not hand its steps out: it starts anew from the image.
+        resumed run computes what the uninterrupted one would have, bit for bit, if its tile is the
+        same. SciPy's L-BFGS-B does not hand its steps out: it starts anew from the image.
     records : tuple of Record
         Of all iterations so far.
     """

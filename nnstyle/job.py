@@ -341,9 +341,14 @@ def check_terms(terms: Iterable[Term]) -> tuple[Term, ...]:
     return terms
 
 
+def used_terms(terms: Iterable[Term]) -> list[Term]:
+    """Those of the terms whose weight is not 0: nothing is computed for the others."""
+    return [term for term in terms if term.weight * term.layer_weight]
+
+
 def check_objective(settings: Settings, terms: Sequence[Term]) -> None:
     """Raise InputError if nothing is to be optimized, or if terms of one name do not go together."""
-    own = [term for term in terms if term.weight * term.layer_weight]
+    own = used_terms(terms)
     paper = paper_terms(settings)
     if not own and not any(term.target for term in paper):
         raise InputError("alpha and beta (or all layer weights) are 0: there is nothing to optimize")
@@ -362,7 +367,7 @@ def check_layers(known: Sequence[str], settings: Settings, terms: Sequence[Term]
 
     A layer of weight 0 need not be there.
     """
-    own = [term for term in terms if term.weight * term.layer_weight]
+    own = used_terms(terms)
     needed = [term.layer for term in (*paper_terms(settings), *own) if term.layer is not None]
     named = [
         name for name in (*settings.content_layers, *settings.style_layers) if name not in LAYERS["vgg19"]

@@ -9,10 +9,9 @@ from .engine import Engine, devices
 from .engine.device import Device
 from .engine.tiles import halo_of, largest_window
 from .errors import InputError
-from .job import Job
+from .job import Job, used_terms
 from .network import layers_of
 from .notes import note
-from .objective import Term
 from .optimizers import HISTORY_SIZE, usual_for_size, usual_history_size
 from .settings import Settings
 from .tiled import check_tileable, is_sum_over_positions
@@ -46,7 +45,7 @@ def engine_for(
     """
     device = devices.find(device)
     if tile is not None:
-        check_tileable(used_terms(job))
+        check_tileable(used_terms(job.terms))
     with device.failures():
         if low_memory is None and tile is None:
             tile = tile_that_fits(job, device, threads)
@@ -64,7 +63,7 @@ def tile_that_fits(job: Job, device: Device, threads: int | None) -> int | None:
     """
     needed = partial(bytes_needed, job, device, size=job.settings.size)
     free = device.available(threads=threads)
-    if needed(low_memory=False) <= free or not all(map(is_sum_over_positions, used_terms(job))):
+    if needed(low_memory=False) <= free or not all(map(is_sum_over_positions, used_terms(job.terms))):
         return None
     found = next((tile for tile in TILES if needed(low_memory=False, tile=tile) <= free), None)
     smallest, whole = needed(low_memory=False, tile=TILES[-1]), needed(low_memory=True)
@@ -77,11 +76,6 @@ def tile_that_fits(job: Job, device: Device, threads: int | None) -> int | None:
             f"little memory is free: this is computed in tiles of {found} px, which takes up to {times:.1f} times as long"
         )
     return found
-
-
-def used_terms(job: Job) -> list[Term]:
-    """The job's own terms, without those of weight 0."""
-    return [term for term in job.terms if term.weight * term.layer_weight]
 
 
 def optimizer_for(settings: Settings, device: Device, pixels: float) -> str:
@@ -132,7 +126,7 @@ def bytes_needed(
         optimizer=optimizer or optimizer_for(job.settings, device, pixels),
         history_size=history_size_for(job.settings, device, pixels),
     )
-    painting += pixels * bytes_of_wishes(job)
+    painting += pixels * bytes_of_settings(job)
     largest = max([painting, *(needed(*other, optimizer=None) for other in others)])
     return largest + sum(3 * height * width for height, width in others)  # the paintings, scaled
 
@@ -142,12 +136,12 @@ def pixels_at_once(job: Job, height: int, width: int, tile: int | None) -> int:
     if tile is None:
         return height * width
     layers, settings = layers_of(job.weights), job.settings
-    seen = {*settings.content_layers, *settings.style_layers, *(term.layer for term in job.terms)}
+    seen = {*settings.content_layers, *settings.style_layers, *(term.layer for term in used_terms(job.terms))}
     deepest = max(layers.index(layer) for layer in seen if layer is not None)
     return largest_window(height, width, tile, *halo_of(layers[: deepest + 1]))
 
 
-def bytes_of_wishes(job: Job) -> int:
+def bytes_of_settings(job: Job) -> int:
     """Bytes for each pixel that some settings take beside the rest, measured: mostly temporary arrays like the image."""
     settings = job.settings
     return (
@@ -172,7 +166,7 @@ def check_memory(
         return
     what = f"--size {size} needs some {in_words(needed(size, tile))} of memory on {device.title}"
     remedies = []
-    if all(map(is_sum_over_positions, used_terms(job))):
+    if all(map(is_sum_over_positions, used_terms(job.terms))):
         remedies += [f"--tile {other}" for other in TILES if needed(size, other) <= free][:1]
     if not job.settings.bounded and needed(size, tile, "lbfgs-nnstyle") <= free:
         remedies.append("--optimizer lbfgs-nnstyle")

@@ -17,7 +17,7 @@ from .checkpoint import Record, State
 from .engine import Engine, devices
 from .errors import InputError, shown
 from .inputs import Inputs, JobPictures
-from .job import Job, check_terms, prepare
+from .job import Job, check_terms, prepare, used_terms
 from .network import Network
 from .notes import note
 from .objective import Objective, StyleTerm, Term, paper_terms, set_targets
@@ -25,7 +25,7 @@ from .optimizers import ON_HOST, OPTIMIZERS, WITH_HISTORY_SIZE, WITH_RATE
 from .pictures.preprocessing import Preprocessing
 from .progress import Progress
 from .regions import Region, regions_of
-from .resources import bytes_needed, engine_for, history_size_for, optimizer_for, used_terms
+from .resources import bytes_needed, engine_for, history_size_for, optimizer_for
 from .result import Event, Result
 from .settings import Settings
 from .tiled import TiledObjective, check_tileable
@@ -161,7 +161,7 @@ preprocessing, pooling
     # Checked before a download.
     Engine(device, threads, False if low_memory is None else low_memory, tile)
     if tile is not None:
-        check_tileable(check_terms(terms))
+        check_tileable(used_terms(check_terms(terms)))
     job = prepare(content, style, weights, settings, terms, progress=progress)
     with engine_for(job, device, threads, low_memory, tile) as engine:
         return run(job, engine, callback, progress=progress)
@@ -246,8 +246,8 @@ class _Run:
         self.errstate = np.geterr()  # the caller's, for the callback
         self.stopped = False
         if engine.tile is not None:
-            check_tileable(used_terms(job))
-            if not self.is_tiled(self.settings):
+            check_tileable(used_terms(job.terms))
+            if self.tile_for(self.settings) is None:
                 note(
                     f"with what the network sees around it, a tile of {engine.tile} px is no smaller than the picture,"
                     " which is computed whole"
@@ -411,20 +411,22 @@ class _Run:
         styles: Iterable[np.ndarray],
     ) -> Objective:
         """Equation (7) of a scale, with its targets set: for the whole picture at once, or by tiles."""
-        if self.is_tiled(settings):
-            by_tiles = TiledObjective(network, terms, self.engine.tile or 0)
+        tile = self.tile_for(settings)
+        if tile is not None:
+            by_tiles = TiledObjective(network, terms, tile)
             by_tiles.set_targets(content, styles)
             return by_tiles
         set_targets(terms, network, content, styles)
         return Objective(network, terms)
 
-    def is_tiled(self, settings: Settings) -> bool:
-        """Whether a scale is painted by tiles: only if, whole, it took more memory than the full size by tiles."""
+    def tile_for(self, settings: Settings) -> int | None:
+        """The tile by which a scale is painted; None where, whole, it takes no more memory than the full size by tiles."""
         engine = self.engine
         if engine.tile is None:
-            return False
+            return None
         needed = partial(bytes_needed, self.job, engine.device, engine.low_memory, optimizer=self.optimizer)
-        return needed(settings.size) > needed(self.settings.size, engine.tile)
+        whole, by_tiles = needed(settings.size), needed(self.settings.size, engine.tile)
+        return engine.tile if whole > by_tiles else None
 
     def terms(self, settings: Settings, pixels: float) -> list[Term]:
         """The terms of equation (7) and copies of the job's own; those of weight 0 are left out.
@@ -440,9 +442,8 @@ class _Run:
             Of this scale's canvas, relative to the full size.
         """
         terms = paper_terms(settings, self.engine, self.regions())
-        for term in self.job.terms:
-            if term.weight * term.layer_weight:
-                terms += self.own_terms(term)
+        for term in used_terms(self.job.terms):
+            terms += self.own_terms(term)
         for term in terms:
             if term.target == "style":
                 term.weight = term.weight * pixels
@@ -527,8 +528,9 @@ class _Run:
             # Without the seconds: the same picture is the same file.
             losses = {"iteration": last.iteration, "size": last.size, "total": last.total} | last.losses
             made_with["losses"] = losses
-        if self.is_tiled(settings):
-            made_with["tile"] = self.engine.tile
+        tile = self.tile_for(settings)
+        if tile is not None:
+            made_with["tile"] = tile
         return Result(image, records, settings, reason, made_with)
 
     def network_weights(self) -> Weights:

@@ -14,6 +14,7 @@ import pytest
 from lessons.strict_arrays import StrictDevice
 from nnstyle import InputError
 from nnstyle.engine import devices
+from nnstyle.engine.cpu import Cpu
 from tests.support.command import make_pictures
 
 # The machine that runs the tests may be busy: how long one example takes says nothing.
@@ -25,6 +26,19 @@ hypothesis.settings.load_profile("nnstyle")
 def no_trial(monkeypatch):
     """HDF5 files are not read in another process, which takes a second: ``weights/test_trial.py`` is for that."""
     monkeypatch.setattr("nnstyle.weights.loading.try_to_read", lambda path: None)
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """A function that sets how much memory is free; the second number is with swap."""
+
+    def patch(without, with_swap=None):
+        total = without if with_swap is None else with_swap
+        monkeypatch.setattr(
+            Cpu, "available", lambda self, swap=False, threads=None: total if swap else without
+        )
+
+    return patch
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from lessons.strict_arrays import StrictDevice
 from nnstyle import Engine, InputError, Term, prepare, run, stylize
 from nnstyle.cli import main
 from nnstyle.engine import devices
-from nnstyle.engine.cpu import Cpu
 from nnstyle.optimizers import FEW_STEPS, HISTORY_SIZE, OPTIMIZERS, lbfgs, usual_for_size, usual_history_size
 from nnstyle.resources import bytes_needed, engine_for, pixels_at_once
 from tests.support.command import files
@@ -46,19 +45,6 @@ def pictures():
         np.array(Image.fromarray(noise(*shape)).resize((120, 90), Image.Resampling.BICUBIC))
         for shape in ((5, 7), (9, 6))
     ]
-
-
-@pytest.fixture
-def free(monkeypatch):
-    """A function that sets how much memory is free."""
-
-    def patch(without, with_swap=None):
-        total = without if with_swap is None else with_swap
-        monkeypatch.setattr(
-            Cpu, "available", lambda self, swap=False, threads=None: total if swap else without
-        )
-
-    return patch
 
 
 def make_job(pictures, **settings):

@@ -42,6 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         say(f"{PROGRAM}: {error}", sys.stderr)
         return 2
+    except MemoryError:
+        say(f"{PROGRAM}: there is not enough memory for this: choose a smaller --size", sys.stderr)
+        return 2
     return 0
 
 

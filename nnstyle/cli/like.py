@@ -120,7 +120,7 @@ class Like(Painted):
             values.pop("layer_weights", None)  # one for each of the layers
         if getattr(arguments, "optimizer", self.settings.optimizer) != self.settings.optimizer:
             values.pop("learning_rate", None)  # each has its own, or none
-        if "optimizer" not in self.not_default() and self.may_have_another_optimizer(arguments):
+        if "optimizer" not in self.not_default() and self.may_suit_no_more(arguments):
             del values["optimizer"]
         if hasattr(arguments, "beta") or hasattr(arguments, "beta_per_pixel"):
             values.pop("beta", None)
@@ -128,10 +128,13 @@ class Like(Painted):
             values |= {"beta": None, "beta_per_pixel": self.beta_per_pixel}
         return values
 
-    def may_have_another_optimizer(self, arguments: argparse.Namespace) -> bool:
-        """Whether an optimizer that was left open is left open again, because it depends on the size and the bounds."""
-        same_device = self.stored.get("device", "cpu") == "cpu"
-        return same_device or hasattr(arguments, "bounded") or not self.has_same_canvas(arguments)
+    def may_suit_no_more(self, arguments: argparse.Namespace) -> bool:
+        """Whether an optimizer that was left open may be another now: it depends on the size and the bounds.
+
+        Our own L-BFGS on a processor was chosen for the size, and then remembers fewer steps than if it is asked for.
+        """
+        for_size = self.settings.optimizer != "lbfgs" and self.stored.get("device", "cpu") == "cpu"
+        return for_size or hasattr(arguments, "bounded") or not self.has_same_canvas(arguments)
 
     def has_same_canvas(self, arguments: argparse.Namespace) -> bool:
         """Whether as many pixels are painted as then, so that beta means the same."""

@@ -11,7 +11,6 @@ import pytest
 
 from nnstyle import Engine, InputError, prepare, run
 from nnstyle.engine import cpu, devices, memory
-from nnstyle.engine.cpu import Cpu
 from nnstyle.resources import bytes_needed, engine_for
 from nnstyle.weights import rescaling
 from tests.support.tiny import tiny_weights
@@ -130,19 +129,6 @@ def test_limits_of_the_process_count_from_what_it_has(system, monkeypatch, limit
 def job():
     picture = np.zeros((64, 96), np.uint8)
     return prepare(picture, picture, tiny_weights(), size=1024, rescale=False)
-
-
-@pytest.fixture
-def free(monkeypatch):
-    """A function that sets how much memory is free; the second number is with swap."""
-
-    def patch(without, with_swap=None):
-        total = without if with_swap is None else with_swap
-        monkeypatch.setattr(
-            Cpu, "available", lambda self, swap=False, threads=None: total if swap else without
-        )
-
-    return patch
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "lbfgs-nnstyle"])
