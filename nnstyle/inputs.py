@@ -97,10 +97,10 @@ class JobPictures:
 
     def at(self, scale: Settings) -> Inputs:
         """The pictures at a scale."""
-        photo = pictures.resize(self.job.content, scale.size)
-        content = photo if self.content is self.job.content else pictures.resize(self.content, scale.size)
+        photo = at_size(self.job.content, scale.size)
+        content = photo if self.content is self.job.content else at_size(self.content, scale.size)
         styles = [
-            pictures.resize(image, style.size_at(scale))
+            at_size(image, style.size_at(scale))
             for style, image in zip(self.job.styles, self.styles, strict=True)
         ]
         masks = [mask_at(style.mask, *photo.shape[:2]) for style in self.job.styles]
@@ -117,6 +117,11 @@ class JobPictures:
         if alpha is not None:
             alpha = pictures.resize_mask(alpha, *photo.shape[:2])
         return Inputs(photo, content, styles, masks, initial, alpha)
+
+
+def at_size(image: np.ndarray, size: int) -> np.ndarray:
+    """A picture scaled so that its long edge has `size` pixels: itself, not a copy, if it has them already."""
+    return image if max(image.shape[:2]) == size else pictures.resize(image, size)
 
 
 def mask_at(mask: np.ndarray | None, height: int, width: int) -> np.ndarray | None:

@@ -118,6 +118,7 @@ def paint(network: str, size: tuple[int, int], tile: int, iterations: int, threa
     content, style = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
     weights = work.make_weights(network)
     job = prepare(content, style, weights, size=max(size), iterations=iterations, scales=1, rescale=False)
+    del content, style  # the job has them
     engine = Engine(threads=threads, tile=tile)
     before = kilobytes(Path("/proc/self/status")).get("VmRSS", 0)
     result = run(job, engine)

@@ -49,13 +49,18 @@ def minimize(
         remember(steps, history[f"s{number}"], history[f"y{number}"])
     here = evaluate(objective, start)
     for _ in range(iterations):
-        there = search(objective, here, direction(here.gradient, steps), first=not steps)
+        d = direction(here.gradient, steps)
+        there = search(objective, here, d, first=not steps)
         if there is None and steps:  # as in `scipy_lbfgsb`: start again from here, all steps forgotten
             steps.clear()
-            there = search(objective, here, direction(here.gradient, steps), first=True)
+            d = direction(here.gradient, steps)
+            there = search(objective, here, d, first=True)
         if there is None:
             return here.image, "no lower loss was found (along the gradient)"
-        remember(steps, there.image - here.image, there.gradient - here.gradient)
+        # For a large picture each array counts: y takes d's memory, and s that of the earlier gradient.
+        y = array_module(d).subtract(there.gradient, here.gradient, out=d)
+        here.gradient = None
+        remember(steps, there.image - here.image, y)
         here = there
         if callback and callback(here.image, here.loss, named(steps)):
             return here.image, "stopped by the callback"
@@ -145,15 +150,15 @@ def search(objective: Callable, here: Point, d: Array, first: bool) -> Point | N
         point.step = step
         if point.loss > here.loss + SUFFICIENT_DECREASE * step * start:
             too_long = point
-            point.image = point.gradient = None  # no longer needed, and large
         elif point.slope < SUFFICIENT_CURVATURE * start:
             short = point
         else:
             return point
+        point.image = point.gradient = None  # only its numbers are still needed, and these are large
         step = between(short, too_long) if too_long else 2 * step
     if short is here:
         return None
-    return short if short is point else evaluate(objective, short.image)
+    return evaluate(objective, here.image + short.step * d)
 
 
 def between(short: Point, too_long: Point) -> float:
