@@ -9,8 +9,10 @@ from typing import TextIO
 from tqdm import tqdm
 
 from .checkpoint import Record
+from .engine import Engine
 from .job import Job
 from .notebook import NotebookLine, in_notebook
+from .resources import tile_for_scale, times_as_long
 from .settings import Settings
 
 LINES = 10  # and one for the first iteration, where there is no bar
@@ -28,15 +30,17 @@ class Progress:
     Parameters
     ----------
     job : Job
+    engine : Engine
+        What computes it.
     quiet : bool
         Show nothing.
     done : int
         Iterations of an earlier run, from which this one goes on.
     """
 
-    def __init__(self, job: Job, quiet: bool, done: int = 0):
+    def __init__(self, job: Job, engine: Engine, quiet: bool, done: int = 0):
         settings = self.settings = job.settings
-        self.time_left = TimeLeft(settings, *job.content.shape[:2])
+        self.time_left = TimeLeft(job, engine)
         notebook = NotebookLine() if in_notebook() else None
         self.has_bar = notebook is not None or (sys.stderr is not None and sys.stderr.isatty())
         self.quiet = quiet
@@ -79,14 +83,13 @@ class TimeLeft:
 
     Parameters
     ----------
-    settings : Settings
-        Of the job, with the number of scales decided.
-    height, width : int
-        Of the picture, px.
+    job : Job
+    engine : Engine
+        What computes it: whether by tiles counts.
     """
 
-    def __init__(self, settings: Settings, height: int, width: int):
-        self.settings, self.height, self.width = settings, height, width
+    def __init__(self, job: Job, engine: Engine):
+        self.job, self.engine, self.settings = job, engine, job.settings
         self.latest: Record | None = None
         self.paces: deque[float] = deque(maxlen=RECENT)  # seconds for each pixel of the cost
 
@@ -106,10 +109,11 @@ class TimeLeft:
         # Not the mean: now and then an iteration evaluates twice, or waits for another program.
         return statistics.median(self.paces) * self.cost_ahead(record)
 
-    def cost(self, size: int) -> int:
-        """The cost of an iteration at a scale, in pixels."""
-        height, width = (round(edge * size / self.settings.size) for edge in (self.height, self.width))
-        return self.settings.canvas_pixels(height, width) + OVERHEAD
+    def cost(self, size: int) -> float:
+        """The cost of an iteration at a scale, in pixels of a picture that is painted whole."""
+        height, width = (round(edge * size / self.settings.size) for edge in self.job.content.shape[:2])
+        tile = tile_for_scale(self.job, self.engine, size)
+        return self.settings.canvas_pixels(height, width) * times_as_long(self.job, size, tile) + OVERHEAD
 
     def cost_ahead(self, record: Record) -> float:
         """The cost of all iterations after a record, in pixels."""

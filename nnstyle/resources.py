@@ -7,7 +7,7 @@ from typing import Any
 from . import pictures
 from .engine import Engine, devices
 from .engine.device import Device
-from .engine.tiles import halo_of, largest_window
+from .engine.tiles import halo_of, largest_window, tiles_of
 from .errors import InputError
 from .job import Job, used_terms
 from .network import layers_of
@@ -49,6 +49,12 @@ def engine_for(
     with device.failures():
         if low_memory is None and tile is None:
             tile = tile_that_fits(job, device, threads)
+            if tile is not None:
+                longer = times_as_long(job, job.settings.size, tile)
+                note(
+                    f"little memory is free: this is computed in tiles of {tile} px,"
+                    f" which takes about {longer:.1f} times as long"
+                )
         may_be_low = low_memory is None and tile is None
         check_memory(job, device, may_be_low or bool(low_memory), threads, tile)
         if may_be_low:
@@ -69,13 +75,26 @@ def tile_that_fits(job: Job, device: Device, threads: int | None) -> int | None:
     smallest, whole = needed(low_memory=False, tile=TILES[-1]), needed(low_memory=True)
     if found is None and smallest <= device.available(swap=True, threads=threads) and smallest < whole / 2:
         found = TILES[-1]
-    if found is not None:
-        # Forward twice, backward once, and a halo of 80 px around each tile (appendix C).
-        times = 1.5 * ((found + 160) / found) ** 2
-        note(
-            f"little memory is free: this is computed in tiles of {found} px, which takes up to {times:.1f} times as long"
-        )
     return found
+
+
+def tile_for_scale(job: Job, engine: Engine, size: int) -> int | None:
+    """The tile by which a scale is painted; None where, whole, it takes no more memory than the full size by tiles."""
+    if engine.tile is None:
+        return None
+    settings, device = job.settings, engine.device
+    optimizer = optimizer_for(settings, device, settings.canvas_pixels(*job.content.shape[:2]))
+    needed = partial(bytes_needed, job, device, engine.low_memory, optimizer=optimizer)
+    return engine.tile if needed(size) > needed(settings.size, engine.tile) else None
+
+
+def times_as_long(job: Job, size: int, tile: int | None) -> float:
+    """About how many times as long an iteration takes at a size by tiles as it would take whole; 1 for no tile."""
+    if tile is None:
+        return 1.0
+    (height, width), *_ = canvas_sizes(job, size)
+    through_network = sum(part.window_pixels() for part in tiles_of(height, width, tile, *halo_for(job)))
+    return 1.5 * through_network / (height * width)  # forward twice and backward once (appendix C)
 
 
 def optimizer_for(settings: Settings, device: Device, pixels: float) -> str:
@@ -133,12 +152,15 @@ def bytes_needed(
 
 def pixels_at_once(job: Job, height: int, width: int, tile: int | None) -> int:
     """How many pixels of a picture go through the network at once: all, or those of the largest tile's window."""
-    if tile is None:
-        return height * width
+    return height * width if tile is None else largest_window(height, width, tile, *halo_for(job))
+
+
+def halo_for(job: Job) -> tuple[int, int]:
+    """The halo and the grid of a job's tiles, px (`nnstyle.engine.tiles.halo_of`)."""
     layers, settings = layers_of(job.weights), job.settings
     seen = {*settings.content_layers, *settings.style_layers, *(term.layer for term in used_terms(job.terms))}
     deepest = max(layers.index(layer) for layer in seen if layer is not None)
-    return largest_window(height, width, tile, *halo_of(layers[: deepest + 1]))
+    return halo_of(layers[: deepest + 1])
 
 
 def bytes_of_settings(job: Job) -> int:

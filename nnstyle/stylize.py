@@ -25,7 +25,7 @@ from .optimizers import ON_HOST, OPTIMIZERS, WITH_HISTORY_SIZE, WITH_RATE
 from .pictures.preprocessing import Preprocessing
 from .progress import Progress
 from .regions import Region, regions_of
-from .resources import bytes_needed, engine_for, history_size_for, optimizer_for
+from .resources import engine_for, history_size_for, optimizer_for, tile_for_scale
 from .result import Event, Result
 from .settings import Settings
 from .tiled import TiledObjective, check_tileable
@@ -217,7 +217,7 @@ def run(
 
     painting = _Run(job, engine, on_iteration, resume)
     try:
-        with engine, Progress(job, not progress, done) as shown_progress:
+        with engine, Progress(job, engine, not progress, done) as shown_progress:
             return painting.paint()
     except BaseException as error:  # Ctrl-C while the engine ends, or while another error gets its result
         painting.attach_result(error)
@@ -247,7 +247,7 @@ class _Run:
         self.stopped = False
         if engine.tile is not None:
             check_tileable(used_terms(job.terms))
-            if self.tile_for(self.settings) is None:
+            if tile_for_scale(job, engine, settings.size) is None:
                 note(
                     f"with what the network sees around it, a tile of {engine.tile} px is no smaller than the picture,"
                     " which is computed whole"
@@ -411,22 +411,13 @@ class _Run:
         styles: Iterable[np.ndarray],
     ) -> Objective:
         """Equation (7) of a scale, with its targets set: for the whole picture at once, or by tiles."""
-        tile = self.tile_for(settings)
+        tile = tile_for_scale(self.job, self.engine, settings.size)
         if tile is not None:
             by_tiles = TiledObjective(network, terms, tile)
             by_tiles.set_targets(content, styles)
             return by_tiles
         set_targets(terms, network, content, styles)
         return Objective(network, terms)
-
-    def tile_for(self, settings: Settings) -> int | None:
-        """The tile by which a scale is painted; None where, whole, it takes no more memory than the full size by tiles."""
-        engine = self.engine
-        if engine.tile is None:
-            return None
-        needed = partial(bytes_needed, self.job, engine.device, engine.low_memory, optimizer=self.optimizer)
-        whole, by_tiles = needed(settings.size), needed(self.settings.size, engine.tile)
-        return engine.tile if whole > by_tiles else None
 
     def terms(self, settings: Settings, pixels: float) -> list[Term]:
         """The terms of equation (7) and copies of the job's own; those of weight 0 are left out.
@@ -528,7 +519,7 @@ class _Run:
             # Without the seconds: the same picture is the same file.
             losses = {"iteration": last.iteration, "size": last.size, "total": last.total} | last.losses
             made_with["losses"] = losses
-        tile = self.tile_for(settings)
+        tile = tile_for_scale(self.job, self.engine, settings.size)
         if tile is not None:
             made_with["tile"] = tile
         return Result(image, records, settings, reason, made_with)

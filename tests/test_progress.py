@@ -4,8 +4,10 @@ from itertools import accumulate
 
 import pytest
 
-from nnstyle import Record, Settings
-from nnstyle.progress import FIRST, RECENT, TimeLeft
+from nnstyle import Engine, Record, Settings, prepare
+from nnstyle.progress import FIRST, OVERHEAD, RECENT, TimeLeft
+from tests.support.pictures import noise
+from tests.support.tiny import tiny_weights
 
 # Seconds of each iteration of a picture of 1024 x 768 px by L-BFGS-B, at 128, 256, 512 and 1024 px. It is the
 # time of the processor, with one thread: what the clock would say if the machine had nothing else to do.
@@ -23,6 +25,12 @@ RUNS = {
         [16.5, 5.45, 10.7, 5.36, 5.32, 5.23],
     ],
 }
+
+
+def time_left_of(height, width, tile=None, **settings):
+    """The estimates for a picture of this size."""
+    picture = noise(height, width)
+    return TimeLeft(prepare(picture, picture, tiny_weights(), **settings), Engine(tile=tile))
 
 
 def records(scales, largest):
@@ -56,12 +64,12 @@ def test_the_time_left_is_right_within_a_third_from_the_fifth_iteration_on(netwo
         left = [run[-1].seconds - record.seconds for record in run]
         return all(abs(e - s) <= s / 3 for e, s in zip(estimates[4:], left[4:]))
 
-    assert is_right(TimeLeft(settings, 768, 1024).after)
+    assert is_right(time_left_of(768, 1024, size=1024, scales=4, iterations=len(run)).after)
     assert not is_right(pixels_so_far(settings))
 
 
 def test_what_is_left_is_counted_in_pixels_of_the_canvas():
-    time_left = TimeLeft(Settings(size=88, iterations=6, scales=2, border=5), 66, 88)
+    time_left = time_left_of(66, 88, size=88, iterations=6, scales=2, border=5)
     small, large = time_left.cost(44), time_left.cost(88)
     assert large - small == 76 * 98 - 43 * 54
     at = lambda iteration, size: time_left.cost_ahead(Record(iteration, size, 0, {}, 1.0))
@@ -70,8 +78,19 @@ def test_what_is_left_is_counted_in_pixels_of_the_canvas():
     assert at(2, 88) == 4 * large  # the small scale ended after one iteration
 
 
+def test_tiles_cost_more_and_only_at_the_scales_that_they_paint():
+    whole, by_tiles = (
+        time_left_of(384, 512, tile, size=512, scales=2, iterations=4, border=0) for tile in (None, 128)
+    )
+    assert by_tiles.cost(256) == whole.cost(256)
+    # Columns of 128 px with a halo of 80 px: 208, 288, 288 and 208 px wide; rows likewise: 208, 288 and 208.
+    pixels = (2 * 208 + 2 * 288) * (2 * 208 + 288)
+    assert by_tiles.cost(512) - OVERHEAD == pytest.approx(1.5 * pixels)
+    assert whole.cost(512) - OVERHEAD == 384 * 512
+
+
 def test_an_iteration_that_was_held_up_does_not_count():
-    time_left = TimeLeft(Settings(size=64, iterations=100, scales=1), 64, 64)
+    time_left = time_left_of(64, 64, size=64, iterations=100, scales=1)
     for record in records([[FIRST, 1, 1, 1, 1, 600, 1]], 64):
         left = time_left.after(record)
     assert left == pytest.approx(93)
@@ -79,7 +98,7 @@ def test_an_iteration_that_was_held_up_does_not_count():
 
 def test_the_pace_is_that_of_the_latest_iterations():
     """On a GPU a small picture takes nearly as long as a large one, and pixels say little."""
-    time_left = TimeLeft(Settings(size=128, iterations=60, scales=2), 128, 128)
+    time_left = time_left_of(128, 128, size=128, iterations=60, scales=2)
     for record in records([[1] * 30, [FIRST, *[1] * (RECENT - 1)]], 128):
         left = time_left.after(record)
     assert left == pytest.approx(30 - RECENT)
@@ -87,6 +106,6 @@ def test_the_pace_is_that_of_the_latest_iterations():
 
 def test_a_resumed_run_waits_for_its_second_iteration():
     """The seconds of its first record are those of the earlier run as well."""
-    time_left = TimeLeft(Settings(size=64, iterations=100, scales=1), 64, 64)
+    time_left = time_left_of(64, 64, size=64, iterations=100, scales=1)
     assert time_left.after(Record(51, 64, 0, {}, 1000.0)) is None
     assert time_left.after(Record(52, 64, 0, {}, 1002.0)) == pytest.approx(2 * 48)

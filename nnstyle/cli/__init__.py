@@ -112,7 +112,7 @@ def paint(arguments: argparse.Namespace, work: Work) -> int:
     checkpoints = Checkpoints(arguments, job)
     engine = engine_for(job, device, arguments.threads, arguments.low_memory, arguments.tile)
     failure: BaseException | None = None
-    with Progress(job, arguments.quiet, checkpoints.resumed_at) as progress:
+    with Progress(job, engine, arguments.quiet, checkpoints.resumed_at) as progress:
 
         def on_iteration(event: Event) -> None:
             work.check()

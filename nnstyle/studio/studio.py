@@ -17,7 +17,7 @@ from ..errors import GpuError, InputError, NotFiniteError, in_one_line, why_not_
 from ..job import Job
 from ..notes import heard_by
 from ..progress import TimeLeft
-from ..resources import check_memory, engine_for
+from ..resources import check_memory, engine_for, tile_that_fits
 from ..result import Event, Result
 from ..stylize import run
 from ..weights import Weights
@@ -159,7 +159,8 @@ class Studio:
         self.check_room(1)
         job = order.prepare(self.folder, self.weights)
         try:
-            check_memory(job, self.device, True, self.threads)
+            tile = tile_that_fits(job, self.device, self.threads)
+            check_memory(job, self.device, True, self.threads, tile)
         except InputError as error:
             raise InputError(for_the_page(str(error), {})) from None
         with self.lock:
@@ -426,8 +427,8 @@ class Run:
         state = self.earlier_state()
         painting.records = []
         painting.add_records(state.records if state else (), self.job.settings)
-        self.time_left = TimeLeft(self.job.settings, *self.job.content.shape[:2])
         engine = engine_for(self.job, studio.device, studio.threads)
+        self.time_left = TimeLeft(self.job, engine)
         return run(self.job, engine, self.on_iteration, state)
 
     def earlier_state(self) -> State | None:

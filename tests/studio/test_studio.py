@@ -1,6 +1,7 @@
 """The line and the thread that paints: stop, go on, another style weight, more like this, and a server that ends."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from PIL import Image
 
 import nnstyle
 from nnstyle import InputError
+from nnstyle.engine import devices
 from nnstyle.pictures import stored_settings
+from nnstyle.resources import bytes_needed
 from nnstyle.studio import studio as module
 from nnstyle.studio.order import Order
 from nnstyle.studio.painting import FAILED, FINISHED, PAINTING, STOPPED, WAITING
@@ -124,6 +127,18 @@ def test_a_complaint_has_the_user_s_name_of_a_picture(studio):
     with pytest.raises(InputError) as caught:
         studio.order(Order.parse(order_of(studio, mask=strip)))
     assert "A strip.png" in str(caught.value) and strip not in str(caught.value)
+
+
+def test_a_picture_that_only_tiles_could_paint_is_taken(studio, free):
+    order = Order.parse(order_of(studio, size=1000))
+    needed = partial(bytes_needed, order.prepare(studio.folder, studio.weights), devices.CPU, size=1000)
+    by_tiles = needed(low_memory=False, tile=256)
+    assert by_tiles < needed(low_memory=True)
+    free(by_tiles)
+    studio.order(order)
+    free(by_tiles - 1)
+    with pytest.raises(InputError, match="memory"):
+        studio.order(order)
 
 
 # The line
