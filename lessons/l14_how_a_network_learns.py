@@ -16,7 +16,7 @@ every idea helps there, and the lesson says which does not. From here on, "the p
 
 *Reading time: 120 minutes. Difficulty: 3 of 3. You need: lessons 2, 4, 5 and 6.*
 
-On a first reading, 75 minutes are enough: leave out "Local response normalization", "From the table to a network", "What
+On a first reading, 75 minutes are enough: leave out "Local response normalisation", "From the table to a network", "What
 training does to textures" and the exercises.
 """
 
@@ -434,7 +434,7 @@ for k in range(6):
     assert np.array_equal(reached, np.arange(6) // 3 == k // 3)
 
 # %%
-# Local response normalization
+# Local response normalisation
 # ----------------------------
 # After the ReLU of its first two layers, AlexNet divides each activation by a number that grows with the activations
 # of neighbouring filters at the same position. Let :math:`a_k` be the activation of filter :math:`k`. Then
@@ -457,7 +457,7 @@ for k in range(6):
 
 
 def lrn_by_loops(a, kappa=2.0, alpha=1e-4, beta=0.75, n=5):
-    """Local response normalization of maps (pictures, H, W, filters)."""
+    """Local response normalisation of maps (pictures, H, W, filters)."""
     b = np.zeros_like(a)
     filters = a.shape[3]
     for index in np.ndindex(a.shape):
@@ -1081,7 +1081,7 @@ del alexnet, dx  # half a gigabyte
 # With a file of AlexNet's weights, ``python -m lessons.l14_how_a_network_learns --alexnet FILE`` looks into it. It
 # takes Caffe's ``bvlc_alexnet.caffemodel``, which has the two towers, and torchvision's ``alexnet``, which has not.
 # That is a later network (:ref:`Krizhevsky, 2014 <krizhevsky2014>`) with a single column: 64, 192, 384, 256 and 256
-# filters, no groups and no normalization.
+# filters, no groups and no normalisation.
 
 SINGLE_COLUMN = [
     *[("conv1", {"size": 11, "filters": 64, "stride": 4, "padding": 2}), ("relu", {}), POOL],
@@ -1231,7 +1231,7 @@ CHANGES = {
     "neither of the two": ({"dropout": False}, {"translate": False}),
     "reflections, too": ({}, {"reflect": True}),
     "z = 2, no overlap": ({"pool": 2}, {}),
-    "no normalization": ({"norm": False}, {}),
+    "no normalisation": ({"norm": False}, {}),
     "no momentum": ({}, {"momentum": 0}),
     "  but 10 times the rate": ({}, {"momentum": 0, "rate": 0.5}),
     "no weight decay": ({}, {"decay": 0}),
@@ -1368,9 +1368,9 @@ tools.save(figure, "l14_curves")
 # it was about as good after sixty epochs, and learned nothing more. So it is as the paper says, in small: the two keep
 # the network from overfitting, at the price of longer training. Here, one of them is enough.
 #
-# **Overlapping pooling, normalization and weight decay** change little. In the paper the first two gained 0.4 and 1.4
+# **Overlapping pooling, normalisation and weight decay** change little. In the paper the first two gained 0.4 and 1.4
 # points of the error of the first guess, measured on far more pictures. Here one wrong digit in 1,597 is 0.06 points,
-# and another seed moves the error by a point. Normalization makes the error slightly *larger*, and we can say why.
+# and another seed moves the error by a point. Normalisation makes the error slightly *larger*, and we can say why.
 # Our pixels are between 0 and 1, so there is no competition. It divides all activations by the same number, 1.68, which
 # probably makes training a little slower:
 
@@ -1379,7 +1379,7 @@ most = 1e-4 * 5 * first_maps.max() ** 2
 print(f"the sum over neighbours adds at most {most:.4f} to the 2")
 assert most < 0.05
 
-for name in ("no dropout", "z = 2, no overlap", "no normalization", "no weight decay"):
+for name in ("no dropout", "z = 2, no overlap", "no normalisation", "no weight decay"):
     assert abs(mean_error[name][1] - everything[1]) < 4
 
 # %%
@@ -1433,7 +1433,7 @@ assert mean_error["  without translations"][2] > mean_error["no translations"][2
 #    * - overlapping pooling
 #      - 0.4 points less error, and slightly less overfitting
 #      - no difference that four seeds can show
-#    * - local response normalization
+#    * - local response normalisation
 #      - 1.4 points less error
 #      - slightly more error: with pixels of 0 to 1 it only divides by 1.68
 #    * - weight decay

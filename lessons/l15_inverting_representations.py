@@ -895,7 +895,7 @@ for step, at, backward, wrong in (
     tools.must_fail(partial(check_gradient, step, at, wrong), AssertionError)
 
 # %%
-# And the whole, in all variants:
+# And the whole, in all variants. Its wrong twin goes back with what was kept of another picture:
 
 
 def call(dcode, backward):
@@ -903,8 +903,17 @@ def call(dcode, backward):
     return backward(dcode)
 
 
+def kept_of(other, represent):
+    """A wrong twin of `call`."""
+    _, backward_of_other = represent(other)
+    return lambda dcode, backward: backward_of_other(dcode)
+
+
 for variant in variants:
-    check_gradient(partial(hog, **variant), x, call, coordinates=60)
+    represent = partial(hog, **variant)
+    check_gradient(represent, x, call, coordinates=60)
+    wrong_check = partial(check_gradient, represent, x, kept_of(x[::-1], represent), coordinates=60)
+    tools.must_fail(wrong_check, AssertionError)
 
 # %%
 # HOG, inverted
@@ -1302,7 +1311,9 @@ def sift(x):
     return code, backward
 
 
-check_gradient(sift, rng.normal(0, 50, (24, 32)), call)
+x = rng.normal(0, 50, (24, 32))
+check_gradient(sift, x, call)
+tools.must_fail(partial(check_gradient, sift, x, kept_of(x[::-1], sift)), AssertionError)
 
 N["SIFT"] = mean_distance([sift(piece)[0] for piece in grey_others])
 targets["SIFT"], _ = sift(grey)

@@ -278,6 +278,7 @@ class _Run:
             planned += scale.iterations
             if self.resume and index < self.resume.scale:
                 continue
+            self.engine.clear()  # what the scale before needed
             self.inputs = self.pictures.at(scale)
             start, history = self.on_canvas(self.first_image(scale, painted, preprocessing)), None
             if self.resume and index == self.resume.scale:
@@ -364,7 +365,6 @@ class _Run:
     ) -> tuple[np.ndarray, str]:
         """Minimize equation (7) at one scale; return (image, reason)."""
         engine = self.engine
-        engine.clear()  # what an earlier scale needed
         seen_by = lambda picture: self.on_canvas(pictures.preprocess(picture, weights.preprocessing))
         content = seen_by(self.inputs.content)
         low, high = pictures.pixel_range(weights.preprocessing)
@@ -590,7 +590,9 @@ def next_start(
     height, width, _ = larger_initial.shape
     if settings.init == "noise":
         return pictures.enlarge(image, height, width)
-    return larger_initial + pictures.enlarge(image - initial, height, width)
+    larger = pictures.enlarge(image - initial, height, width)
+    larger += larger_initial
+    return larger
 
 
 def evaluated_on_host(objective: Objective) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:

@@ -56,6 +56,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"(__init__|alexnet_file|paper_figures|strict_arrays|tools)\.py$",
     "within_subsection_order": "order.LessonsThenAppendices",
     "abort_on_example_error": True,
+    "parallel": True,  # as many lessons at once as sphinx is told by -j
     "capture_repr": (),  # only what is printed
     "show_signature": False,
     "show_memory": False,

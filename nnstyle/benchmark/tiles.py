@@ -15,6 +15,7 @@ from ..engine import Engine
 from ..engine.memory import kilobytes
 from ..errors import InputError
 from ..job import prepare
+from ..notes import heard_by
 from ..pictures import LARGEST, SMALLEST
 from ..progress import say
 from ..resources import bytes_needed
@@ -121,7 +122,8 @@ def paint(network: str, size: tuple[int, int], tile: int, iterations: int, threa
     del content, style  # the job has them
     engine = Engine(threads=threads, tile=tile)
     before = kilobytes(Path("/proc/self/status")).get("VmRSS", 0)
-    result = run(job, engine)
+    with heard_by(lambda message: None):  # what is printed names the optimizer
+        result = run(job, engine)
     how = f"in tiles of {tile} px" if "tile" in result.made_with else "whole"
     estimate = before + bytes_needed(job, engine.device, False, max(size), tile)
     peaks = f"peak {peak_so_far() / 1e9:.2f} GB (estimated {estimate / 1e9:.2f})"

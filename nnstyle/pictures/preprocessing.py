@@ -107,7 +107,9 @@ def preprocess(
 ) -> np.ndarray:
     """Turn pixels (H, W, 3), RGB from 0 to 255, into what the network was trained on (lesson 1)."""
     pixels = image[..., ::-1] if preprocessing.channel_order == "BGR" else image
-    return ((pixels - np.array(preprocessing.mean)) * np.array(preprocessing.scale)).astype(dtype)
+    values = pixels - np.array(preprocessing.mean)
+    values *= np.array(preprocessing.scale)  # in place, because large pictures fill the memory
+    return values.astype(dtype)
 
 
 def deprocess(values: Array, preprocessing: Preprocessing, bits: int = 8) -> np.ndarray:

@@ -42,8 +42,11 @@ def recolour(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None =
     root = square_root(C)
     inverse = np.linalg.inv(root)
     T = inverse @ square_root(root @ R @ root) @ inverse
-    recoloured = (pixels - mean) @ T + others.mean(0)
-    return np.rint(recoloured.clip(0, 255)).astype(np.uint8).reshape(image.shape)
+    pixels -= mean  # in place, because large pictures fill the memory
+    recoloured = pixels @ T
+    recoloured += others.mean(0)
+    np.rint(recoloured.clip(0, 255, out=recoloured), out=recoloured)
+    return recoloured.astype(np.uint8).reshape(image.shape)
 
 
 def square_root(matrix: np.ndarray) -> np.ndarray:
