@@ -30,6 +30,7 @@ you can check by eye to the one that is fast, and asks each time what makes the 
 #
 # The marked number, as a program:
 
+# sphinx_gallery_parallel = False
 import numpy as np
 
 from lessons import tools

@@ -23,6 +23,7 @@ depend on the layer's input?
 #
 #    y_0 = x_0 x_1 \qquad y_1 = x_0 + x_1 \qquad L = y_0^2 + 3\, y_1
 
+# sphinx_gallery_parallel = False
 import numpy as np
 from scipy.signal import correlate2d
 

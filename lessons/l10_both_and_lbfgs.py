@@ -29,6 +29,7 @@ three changes to the gradient is enough for what follows.*
 # Here are the weights for a small picture. ``decided`` fills in what depends on the picture's size.
 # (``border=0`` paints the picture and nothing around it, as in the paper.)
 
+# sphinx_gallery_parallel = False
 import time
 from functools import partial
 

@@ -26,6 +26,7 @@ two sections after it may be skipped on a first reading.*
 # .. literalinclude:: ../../../nnstyle/arrays.py
 #    :pyobject: array_module
 
+# sphinx_gallery_parallel = False
 import time
 from concurrent.futures import ThreadPoolExecutor
 

@@ -36,6 +36,7 @@ training does to textures" and the exercises.
 # is certain and wrong. The loss of several pictures is the mean of theirs. An example with three classes, of which
 # the first is right:
 
+# sphinx_gallery_parallel = False
 import time
 from functools import partial
 from itertools import product

@@ -895,7 +895,7 @@ for step, at, backward, wrong in (
     tools.must_fail(partial(check_gradient, step, at, wrong), AssertionError)
 
 # %%
-# And the whole, in all variants. Its wrong twin goes back with what was kept of another picture:
+# And the whole, in all variants. The wrong twin goes back through another picture:
 
 
 def call(dcode, backward):
@@ -903,8 +903,8 @@ def call(dcode, backward):
     return backward(dcode)
 
 
-def kept_of(other, represent):
-    """A wrong twin of `call`."""
+def call_for(other, represent):
+    """A wrong twin of `call`: whatever the picture, it goes back through this other one."""
     _, backward_of_other = represent(other)
     return lambda dcode, backward: backward_of_other(dcode)
 
@@ -912,7 +912,7 @@ def kept_of(other, represent):
 for variant in variants:
     represent = partial(hog, **variant)
     check_gradient(represent, x, call, coordinates=60)
-    wrong_check = partial(check_gradient, represent, x, kept_of(x[::-1], represent), coordinates=60)
+    wrong_check = partial(check_gradient, represent, x, call_for(x[::-1], represent), coordinates=60)
     tools.must_fail(wrong_check, AssertionError)
 
 # %%
@@ -1313,7 +1313,7 @@ def sift(x):
 
 x = rng.normal(0, 50, (24, 32))
 check_gradient(sift, x, call)
-tools.must_fail(partial(check_gradient, sift, x, kept_of(x[::-1], sift)), AssertionError)
+tools.must_fail(partial(check_gradient, sift, x, call_for(x[::-1], sift)), AssertionError)
 
 N["SIFT"] = mean_distance([sift(piece)[0] for piece in grey_others])
 targets["SIFT"], _ = sift(grey)

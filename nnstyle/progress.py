@@ -17,7 +17,7 @@ from .settings import Settings
 
 LINES = 10  # and one for the first iteration, where there is no bar
 
-# What an iteration costs, in pixels: those of its canvas, and OVERHEAD at any size.
+# What an iteration costs, in pixels: those of its canvas, more if it is computed by tiles, and OVERHEAD at any size.
 OVERHEAD = 8000
 # The first of a scale costs as much as so many others: the targets are found, and the start is evaluated.
 FIRST = 3.5

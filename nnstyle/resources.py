@@ -1,6 +1,7 @@
 """What a job needs of a machine: an engine and an optimizer that suit it, and what to do where memory is short."""
 
 import math
+from collections.abc import Container
 from functools import partial
 from typing import Any
 
@@ -56,7 +57,7 @@ def engine_for(
                     f" which takes about {longer:.1f} times as long"
                 )
         may_be_low = low_memory is None and tile is None
-        check_memory(job, device, may_be_low or bool(low_memory), threads, tile)
+        check_memory(job, device, None if may_be_low else bool(low_memory), threads, tile)
         if may_be_low:
             low_memory = device.is_memory_short(bytes_needed(job, device, False, job.settings.size), threads)
     return Engine(device, threads, bool(low_memory), tile)
@@ -93,8 +94,9 @@ def times_as_long(job: Job, size: int, tile: int | None) -> float:
     if tile is None:
         return 1.0
     (height, width), *_ = canvas_sizes(job, size)
-    through_network = sum(part.window_pixels() for part in tiles_of(height, width, tile, *halo_for(job)))
-    return 1.5 * through_network / (height * width)  # forward twice and backward once (appendix C)
+    windows = [part.window_pixels() for part in tiles_of(height, width, tile, *halo_for(job))]
+    # Each goes forward twice, but for the last, and backward once (appendix C).
+    return (1.5 * sum(windows) - 0.5 * windows[-1]) / (height * width)
 
 
 def optimizer_for(settings: Settings, device: Device, pixels: float) -> str:
@@ -176,26 +178,43 @@ def bytes_of_settings(job: Job) -> int:
 
 
 def check_memory(
-    job: Job, device: Device, low_memory: bool, threads: int | None = None, tile: int | None = None
+    job: Job,
+    device: Device,
+    low_memory: bool | None = None,
+    threads: int | None = None,
+    tile: int | None = None,
+    offered: Container[str] = ("tile", "optimizer", "size"),
 ) -> None:
     """Raise InputError if the job needs more memory than is free, with what would help.
 
     Swap counts as free: it makes a run slow, but does not end it.
+
+    Parameters
+    ----------
+    job : Job
+    device : Device
+    low_memory, threads, tile : as for `engine_for`
+        But a tile that would be chosen by itself has to be given.
+    offered : container of str
+        The settings that the user can change.
     """
     free, size = device.available(swap=True, threads=threads), job.settings.size
-    needed = partial(bytes_needed, job, device, low_memory)
-    if needed(size, tile) <= free:
+    is_open = low_memory is None and tile is None
+    by_tile = partial(bytes_needed, job, device, bool(low_memory))
+    needed = partial(bytes_needed, job, device, is_open or bool(low_memory), tile=tile)
+    if needed(size) <= free:
         return
-    what = f"--size {size} needs some {in_words(needed(size, tile))} of memory on {device.title}"
+    what = f"--size {size} needs some {in_words(needed(size))} of memory on {device.title}"
+    can_be_tiled = all(map(is_sum_over_positions, used_terms(job.terms)))
     remedies = []
-    if all(map(is_sum_over_positions, used_terms(job.terms))):
-        remedies += [f"--tile {other}" for other in TILES if needed(size, other) <= free][:1]
-    if not job.settings.bounded and needed(size, tile, "lbfgs-nnstyle") <= free:
-        remedies.append("--optimizer lbfgs-nnstyle")
+    if can_be_tiled and "tile" in offered:
+        remedies += [f"--tile {other}" for other in TILES if by_tile(size, other) <= free][:1]
+    if not job.settings.bounded and "optimizer" in offered:
+        remedies += ["--optimizer lbfgs-nnstyle"] if needed(size, optimizer="lbfgs-nnstyle") <= free else []
+    without_swap = device.available(threads=threads) if is_open and can_be_tiled else 0
+    fits = lambda px: needed(px) <= free or by_tile(px, TILES[-1]) <= without_swap
     # Not a bisection: the optimizer depends on the size, and a larger picture may need less.
-    smaller = next(
-        (px for px in range(size - 1, pictures.SMALLEST - 1, -1) if needed(px, tile) <= free), None
-    )
+    smaller = next(filter(fits, range(size - 1, pictures.SMALLEST - 1, -1)), None)
     if smaller:
         remedies.append(f"--size {smaller}")
     advice = f"choose {' or '.join(remedies)}" if remedies else "no size would fit"

@@ -14,6 +14,7 @@ from lessons.strict_arrays import StrictDevice
 from nnstyle import Engine, InputError, Term, prepare, run, stylize
 from nnstyle.cli import main
 from nnstyle.engine import devices
+from nnstyle.inputs import JobPictures
 from nnstyle.optimizers import FEW_STEPS, HISTORY_SIZE, OPTIMIZERS, lbfgs, usual_for_size, usual_history_size
 from nnstyle.resources import bytes_needed, engine_for, pixels_at_once
 from tests.support.command import files
@@ -110,6 +111,29 @@ def test_the_memory_is_that_of_the_largest_window(pictures):
     assert needed(50) - needed(60) == pytest.approx(20 * 64 * (52 * 52 - (46 + 6) * (60 + 6)))
     deeper = make_job(pictures, size=120, content_layers="conv3_1")
     assert pixels_at_once(deeper, 90, 120, 50) > pixels_at_once(job, 90, 120, 50)
+
+
+def test_pictures_of_full_size_are_not_copied_and_stay_as_they_are(pictures):
+    job = make_job(pictures, init="content", colour="luminance")
+    before = [picture.copy() for picture in (job.content, job.styles[0].image)]
+    inputs = JobPictures(job).at(job.settings)
+    assert inputs.photo is job.content
+    assert JobPictures(make_job(pictures)).at(job.settings).styles[0].shape == inputs.styles[0].shape
+    run(job)
+    for picture, earlier in zip((job.content, job.styles[0].image), before, strict=True):
+        assert np.array_equal(picture, earlier)
+
+
+def test_what_a_scale_needed_is_freed_before_the_pictures_of_the_next_are_made(pictures, monkeypatch):
+    happened = []
+    clear, at = Engine.clear, JobPictures.at
+    monkeypatch.setattr(Engine, "clear", lambda self: (happened.append("clear"), clear(self))[1])
+    monkeypatch.setattr(
+        JobPictures, "at", lambda self, scale: (happened.append(scale.size), at(self, scale))[1]
+    )
+    run(make_job(pictures, scales=2, iterations=2))
+    for size in (48, 96):
+        assert happened[happened.index(size) - 1] == "clear"
 
 
 def test_where_memory_is_short_the_largest_tile_is_taken_that_fits(pictures, free):

@@ -56,7 +56,8 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"(__init__|alexnet_file|paper_figures|strict_arrays|tools)\.py$",
     "within_subsection_order": "order.LessonsThenAppendices",
     "abort_on_example_error": True,
-    "parallel": True,  # as many lessons at once as sphinx is told by -j
+    "parallel": True,  # as many lessons at once as sphinx is told by -j; those that compare times run alone, before
+    "remove_config_comments": True,
     "capture_repr": (),  # only what is printed
     "show_signature": False,
     "show_memory": False,

@@ -25,7 +25,7 @@ LESSON = re.compile(r"[la]\d+_\w+")
 HIDDEN = re.compile(
     r"^# sphinx_gallery_start_ignore\n(.*?)^# sphinx_gallery_end_ignore\n?", re.DOTALL | re.MULTILINE
 )
-MARK = re.compile(r"^[ \t]*# sphinx_gallery_(?:start|end)_ignore\n?", re.MULTILINE)
+MARK = re.compile(r"^[ \t]*# sphinx_gallery_(?:start_ignore|end_ignore|parallel = False)\n?", re.MULTILINE)
 ABOUT = """*This is a chapter of the book "The paper, read with code". It runs in an empty folder, after*
 `pip install "nnstyle[lessons]"`*. Run the next cells first.*"""
 PREPARE = """import sys

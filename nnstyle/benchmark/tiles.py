@@ -122,7 +122,7 @@ def paint(network: str, size: tuple[int, int], tile: int, iterations: int, threa
     del content, style  # the job has them
     engine = Engine(threads=threads, tile=tile)
     before = kilobytes(Path("/proc/self/status")).get("VmRSS", 0)
-    with heard_by(lambda message: None):  # what is printed names the optimizer
+    with heard_by(lambda message: None):  # what is printed says as much
         result = run(job, engine)
     how = f"in tiles of {tile} px" if "tile" in result.made_with else "whole"
     estimate = before + bytes_needed(job, engine.device, False, max(size), tile)

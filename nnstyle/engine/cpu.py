@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 
-# Bytes for each pixel that is painted, measured: some forty vectors as long as the picture in float64, or seven in
-# float32 and two for each step that our own L-BFGS remembers. Adam remembers three.
+# Bytes for each pixel that is painted, measured: some forty vectors as long as the picture in float64; or, in float32,
+# two for each step that our own L-BFGS remembers, six more, and as much as a seventh for the pictures. Adam remembers three.
 OPTIMIZER_BYTES = {"lbfgs": 8 * 3 * 42, "lbfgs-nnstyle": 4 * 3 * 7, "adam": 4 * 3 * 14, None: 0}
 BYTES_OF_A_STEP: dict[str | None, int] = {"lbfgs-nnstyle": 4 * 3 * 2}
 

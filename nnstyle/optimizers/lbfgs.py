@@ -49,18 +49,13 @@ def minimize(
         remember(steps, history[f"s{number}"], history[f"y{number}"])
     here = evaluate(objective, start)
     for _ in range(iterations):
-        d = direction(here.gradient, steps)
-        there = search(objective, here, d, first=not steps)
+        there = search(objective, here, direction(here.gradient, steps), first=not steps)
         if there is None and steps:  # as in `scipy_lbfgsb`: start again from here, all steps forgotten
             steps.clear()
-            d = direction(here.gradient, steps)
-            there = search(objective, here, d, first=True)
+            there = search(objective, here, direction(here.gradient, steps), first=True)
         if there is None:
             return here.image, "no lower loss was found (along the gradient)"
-        # For a large picture each array counts: y takes d's memory, and s that of the earlier gradient.
-        y = array_module(d).subtract(there.gradient, here.gradient, out=d)
-        here.gradient = None
-        remember(steps, there.image - here.image, y)
+        remember(steps, *step_between(here, there))
         here = there
         if callback and callback(here.image, here.loss, named(steps)):
             return here.image, "stopped by the callback"
@@ -68,7 +63,10 @@ def minimize(
 
 
 class Point:
-    """An image with its loss and gradient; in a line search also its step, and the slope there."""
+    """An image with its loss and gradient; in a line search also its step, and the slope there.
+
+    Image and gradient are None once they are no longer needed: they are as large as the picture.
+    """
 
     def __init__(self, image: Array, loss: float, gradient: Array):
         self.image, self.loss, self.gradient = image, loss, gradient
@@ -97,6 +95,13 @@ def evaluate(objective: Callable, image: Array, along: Array | None = None) -> P
 def dot(a: Array, b: Array) -> float:
     """Inner product of two arrays, as a Python float: here the processor waits for a GPU."""
     return float(array_module(a).vdot(a, b))
+
+
+def step_between(here: Point, there: Point) -> tuple[Array, Array]:
+    """The step s from one point to another and the change y of the gradient; the gradient here is then forgotten."""
+    y = there.gradient - here.gradient
+    here.gradient = None
+    return there.image - here.image, y
 
 
 def remember(steps: deque[Step], s: Array, y: Array) -> None:

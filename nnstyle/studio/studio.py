@@ -160,7 +160,7 @@ class Studio:
         job = order.prepare(self.folder, self.weights)
         try:
             tile = tile_that_fits(job, self.device, self.threads)
-            check_memory(job, self.device, True, self.threads, tile)
+            check_memory(job, self.device, None, self.threads, tile, offered=("size",))
         except InputError as error:
             raise InputError(for_the_page(str(error), {})) from None
         with self.lock:

@@ -1,5 +1,6 @@
 """Our own L-BFGS against SciPy's: on classic functions, and on a real stylization."""
 
+import tracemalloc
 from collections import deque
 from dataclasses import replace
 
@@ -70,6 +71,22 @@ def test_as_few_iterations_as_scipy_s(name):
     assert ours == sorted(ours, reverse=True)
     first = lambda losses: next(i for i, loss in enumerate(losses) if loss < 1e-10)
     assert first(ours) <= 1.3 * first(its) + 2
+
+
+def test_it_holds_two_arrays_for_each_step_and_six_more():
+    """A poster's arrays have 400 MB each. The six: start, image, gradient, direction, and the next image and gradient."""
+    image = np.random.default_rng(0).uniform(1, 2, (300, 300, 3)).astype(np.float32)
+
+    def objective(image):
+        gradient = image * image
+        gradient *= image
+        return float(np.vdot(gradient, image)) / 4, gradient
+
+    tracemalloc.start()
+    lbfgs.minimize(objective, image.copy(), 6, history_size=2)
+    peak = tracemalloc.get_traced_memory()[1] / image.nbytes
+    tracemalloc.stop()
+    assert 9.5 < peak < 10.5
 
 
 @pytest.mark.slow

@@ -137,8 +137,13 @@ def test_a_picture_that_only_tiles_could_paint_is_taken(studio, free):
     free(by_tiles)
     studio.order(order)
     free(by_tiles - 1)
-    with pytest.raises(InputError, match="memory"):
+    with pytest.raises(
+        InputError, match=r"memory on the processor, and .* are free: choose size \d+$"
+    ) as caught:
         studio.order(order)
+    advised = int(str(caught.value).rpartition(" ")[2])
+    assert advised > 900
+    studio.order(order.changed(size=advised))
 
 
 # The line
