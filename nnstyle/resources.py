@@ -70,13 +70,18 @@ def tile_that_fits(job: Job, device: Device, threads: int | None) -> int | None:
     """
     needed = partial(bytes_needed, job, device, size=job.settings.size)
     free = device.available(threads=threads)
-    if needed(low_memory=False) <= free or not all(map(is_sum_over_positions, used_terms(job.terms))):
+    if needed(low_memory=False) <= free or not can_be_tiled(job):
         return None
     found = next((tile for tile in TILES if needed(low_memory=False, tile=tile) <= free), None)
     smallest, whole = needed(low_memory=False, tile=TILES[-1]), needed(low_memory=True)
     if found is None and smallest <= device.available(swap=True, threads=threads) and smallest < whole / 2:
         found = TILES[-1]
     return found
+
+
+def can_be_tiled(job: Job) -> bool:
+    """Whether all of a job's own terms can be computed by tiles."""
+    return all(map(is_sum_over_positions, used_terms(job.terms)))
 
 
 def tile_for_scale(job: Job, engine: Engine, size: int) -> int | None:
@@ -205,14 +210,15 @@ def check_memory(
     if needed(size) <= free:
         return
     what = f"--size {size} needs some {in_words(needed(size))} of memory on {device.title}"
-    can_be_tiled = all(map(is_sum_over_positions, used_terms(job.terms)))
     remedies = []
-    if can_be_tiled and "tile" in offered:
+    if "tile" in offered and can_be_tiled(job):
         remedies += [f"--tile {other}" for other in TILES if by_tile(size, other) <= free][:1]
-    if not job.settings.bounded and "optimizer" in offered:
-        remedies += ["--optimizer lbfgs-nnstyle"] if needed(size, optimizer="lbfgs-nnstyle") <= free else []
-    without_swap = device.available(threads=threads) if is_open and can_be_tiled else 0
-    fits = lambda px: needed(px) <= free or by_tile(px, TILES[-1]) <= without_swap
+    ours_fits = not job.settings.bounded and needed(size, optimizer="lbfgs-nnstyle") <= free
+    if "optimizer" in offered and ours_fits:
+        remedies.append("--optimizer lbfgs-nnstyle")
+    # Where tiles are chosen by themselves, swap does not count (`tile_that_fits`).
+    free_for_tiles = device.available(threads=threads) if is_open and can_be_tiled(job) else 0
+    fits = lambda px: needed(px) <= free or by_tile(px, TILES[-1]) <= free_for_tiles
     # Not a bisection: the optimizer depends on the size, and a larger picture may need less.
     smaller = next(filter(fits, range(size - 1, pictures.SMALLEST - 1, -1)), None)
     if smaller:
