@@ -314,8 +314,8 @@ def test_at_a_coarse_scale_the_picture_begins_again_with_the_new_weight(studio):
     waiting = studio.order(Order.parse(order_of(studio)))
     studio.change_weight(first.number, 77.0)
     second = wait_for(lambda: studio.paintings.get(3))
-    wait_for(lambda: not list(studio.folder.path.glob("0001*")))
-    assert 1 not in studio.paintings
+    wait_for(lambda: 1 not in studio.paintings)
+    assert not list(studio.folder.path.glob("0001*"))
     assert second.order == first.order.changed(beta_per_pixel=77.0) and "Begun again" in second.why
     wait_for(second.is_settled)
     wait_for(waiting.is_settled)
