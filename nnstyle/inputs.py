@@ -189,3 +189,14 @@ def initial_image(
     if settings.init == "style":
         return pictures.fit(style, *content.shape[:2])
     return np.random.default_rng(settings.seed).uniform(0, 255, content.shape)
+
+
+def grey_grain(settings: Settings, height: int, width: int) -> np.ndarray:
+    """Noise for the start of a scale, alike in all channels: float32 (height, width, 1), in levels, mean 0.
+
+    In an even area all gradients are alike, but for those that come from its edges. So what is painted there begins
+    as straight lines along the edges, and stays so when it is enlarged. Noise gives each place a start of its own.
+    """
+    noise = np.random.default_rng(settings.seed).standard_normal((height, width, 1), np.float32)
+    noise *= settings.grain or 0.0
+    return noise

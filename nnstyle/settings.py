@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 POOLING = "max"
 BETA_PER_PIXEL = 4000
 BETA_PER_PIXEL_FROM_NOISE = 30  # for any network: there the photograph has to come through first
+GRAIN = 10  # levels: enough against straight streaks, and few enough to keep the photograph (guide "choices")
+LEAST_PAINTED = 0.1  # of the default beta: with less, the picture is nearly the photograph
 MOST_ITERATIONS = 1_000_000
 MOST_SEED = 2**128 - 1  # what NumPy asks of a good seed
 SMALLEST_SCALE = 115  # px: here conv5_1, which sees 156 px, sees most of the picture
@@ -126,6 +128,16 @@ class Settings:
         "the initial image: recoloured, the photograph in the painting's colours; content, the photograph;"
         " noise, white noise; style, the painting; or the file of any picture; the paper: noise",
         metavar="IMAGE",
+    )
+    # The paper's initial image is all noise.
+    grain: float | None = setting(
+        None,
+        PICTURE,
+        "grey noise added where each scale begins, its standard deviation in levels of 0..255: without it, even areas"
+        " get straight streaks",
+        shown=f"{GRAIN:g} coarse to fine from a photograph, recoloured or not, else 0",
+        type=float,
+        metavar="LEVELS",
     )
     seed: int = setting(
         0, PICTURE, "seed of the noise: the same number gives the same picture", type=int, metavar="N"
@@ -301,9 +313,11 @@ class Settings:
             self._set(name, weight_value(name, getattr(self, name)))
         if not 0 < self.style_scale <= MOST_STYLE_SCALE:
             raise InputError(f"style_scale must be above 0 and at most {MOST_STYLE_SCALE}")
-        for name in ("beta", "beta_per_pixel"):
+        for name in ("beta", "beta_per_pixel", "grain"):
             if getattr(self, name) is not None:
                 self._set(name, weight_value(name, getattr(self, name)))
+        if self.grain is not None and self.grain > 255:
+            raise InputError("grain must be at most 255")
         if self.learning_rate is not None:
             self._set("learning_rate", weight_value("learning_rate", self.learning_rate))
             if not 0 < self.learning_rate <= 255:
@@ -363,7 +377,7 @@ class Settings:
         return replace(self, scales=min(1 + max(wanted, 0), 1 + possible, self.iterations))
 
     def decided(self, weights: "Weights | None", height: int, width: int) -> "Settings":
-        """These settings with beta, layer weights, pooling and learning rate decided, where left open.
+        """These settings with grain, beta, layer weights, pooling and learning rate decided, where left open.
 
         Parameters
         ----------
@@ -377,8 +391,13 @@ class Settings:
         if beta is None and self.beta_per_pixel is not None:
             beta = self.beta_per_pixel * self.canvas_pixels(height, width)
             weight_value("beta_per_pixel x the number of pixels", beta)
+        usual_beta = self.usual_beta(weights, height, width)
         if beta is None:
-            beta = self.usual_beta(weights, height, width)
+            beta = usual_beta
+        grain = self.grain
+        if grain is None:  # where little is painted, it would stay
+            is_painted = beta >= self.alpha * usual_beta * LEAST_PAINTED
+            grain = GRAIN if is_painted and self.is_from_coarse_photograph() else 0.0
         if layer_weights is None and weights is not None and self.style_layers == Settings.style_layers:
             layer_weights = weights.style_layer_weights
         if layer_weights is None:
@@ -388,6 +407,7 @@ class Settings:
         rate = self.learning_rate or (LEARNING_RATE if self.optimizer in WITH_RATE else None)
         return replace(
             self,
+            grain=grain,
             beta=beta,
             beta_per_pixel=None,
             layer_weights=layer_weights,
@@ -403,6 +423,10 @@ class Settings:
         if self.init == "noise":
             per_pixel = BETA_PER_PIXEL_FROM_NOISE
         return float(per_pixel * self.canvas_pixels(height, width))
+
+    def is_from_coarse_photograph(self) -> bool:
+        """Whether the photograph is painted coarse to fine: reduced, it has even areas."""
+        return self.init in ("recoloured", "content") and (self.scales or 1) > 1
 
     def canvas_pixels(self, height: int, width: int) -> int:
         """The number of pixels that are painted for a picture of this size, border and all."""
@@ -443,6 +467,7 @@ class Options(TypedDict, total=False):
     style_scale: float
     border: int
     init: str | os.PathLike
+    grain: float | None
     seed: int
     colour: str
     transparency: str

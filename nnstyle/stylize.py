@@ -16,7 +16,7 @@ from .arrays import Array, to_host
 from .checkpoint import Record, State
 from .engine import Engine, devices
 from .errors import InputError, shown
-from .inputs import Inputs, JobPictures
+from .inputs import Inputs, JobPictures, grey_grain
 from .job import Job, check_terms, prepare, used_terms
 from .network import Network
 from .notes import note
@@ -27,7 +27,7 @@ from .progress import Progress
 from .regions import Region, regions_of
 from .resources import engine_for, history_size_for, optimizer_for, tile_for_scale
 from .result import Event, Result
-from .settings import Settings
+from .settings import LEAST_PAINTED, Settings
 from .tiled import TiledObjective, check_tileable
 from .version import __version__
 from .weights import Weights, rescale
@@ -56,6 +56,7 @@ def stylize(
     style_scale: float = Settings.style_scale,
     border: int = Settings.border,
     init: str | os.PathLike = Settings.init,
+    grain: float | None = Settings.grain,
     seed: int = Settings.seed,
     colour: str = Settings.colour,
     transparency: str = Settings.transparency,
@@ -106,9 +107,9 @@ def stylize(
     progress : bool
         Show how far the work is, and the time left: one line in a notebook, a bar in a terminal, else a
         line now and then on standard error.
-    size, iterations, scales, style_scale, border, init, seed, colour, transparency, optimizer, learning_rate, \
-bounded, bits, alpha, beta, beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, rescale_over, \
-preprocessing, pooling
+    size, iterations, scales, style_scale, border, init, grain, seed, colour, transparency, optimizer, \
+learning_rate, bounded, bits, alpha, beta, beta_per_pixel, tv_weight, content_layers, style_layers, layer_weights, rescale, \
+rescale_over, preprocessing, pooling
         The fields of `Settings`, which describes them.
 
     Returns
@@ -138,6 +139,7 @@ preprocessing, pooling
         style_scale=style_scale,
         border=border,
         init=init,  # type: ignore[arg-type]  # Settings makes it a str
+        grain=grain,
         seed=seed,
         colour=colour,
         transparency=transparency,
@@ -305,12 +307,14 @@ class _Run:
     def first_image(
         self, scale: Settings, painted: tuple[np.ndarray, Inputs] | None, preprocessing: Preprocessing
     ) -> np.ndarray:
-        """Where a scale starts: its initial image, or what was painted at the scale before, enlarged."""
-        initial = pictures.preprocess(self.inputs.initial, preprocessing)
-        if painted is None:
-            return initial
-        image, inputs = painted
-        return next_start(image, pictures.preprocess(inputs.initial, preprocessing), initial, scale)
+        """Where a scale starts: its initial image, or what was painted at the scale before, enlarged; and grain."""
+        start = pictures.preprocess(self.inputs.initial, preprocessing)
+        if painted is not None:
+            image, inputs = painted
+            start = next_start(image, pictures.preprocess(inputs.initial, preprocessing), start, scale)
+        if scale.grain:
+            start += grey_grain(scale, *start.shape[:2]) * np.array(preprocessing.scale, start.dtype)
+        return start
 
     def note_if_nothing_happened(self, weights: Weights) -> None:
         """Say so if the photograph stayed as it was because beta is far below its default.
@@ -324,7 +328,7 @@ class _Run:
         if settings.init not in ("recoloured", "content") or settings.iterations == 1:
             return
         usual = settings.alpha * settings.usual_beta(weights, *self.job.content.shape[:2])
-        if not 0 < (settings.beta or 0) < usual / 10 or not any(settings.layer_weights or ()):
+        if not 0 < (settings.beta or 0) < usual * LEAST_PAINTED or not any(settings.layer_weights or ()):
             return
         # No records: the optimizer found nothing to improve.
         style = [record.losses["style"] for record in self.records if "style" in record.losses]

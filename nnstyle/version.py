@@ -1,3 +1,3 @@
 """The version, read by the build as well."""
 
-__version__ = "0.7.1"
+__version__ = "0.8.0"

@@ -140,7 +140,7 @@ def test_what_is_left_open_is_decided_by_the_network_and_the_picture():
     assert Settings(optimizer="adam").decided(None, 40, 50).learning_rate == 5
     assert Settings(optimizer="adam", learning_rate=2).decided(None, 40, 50).learning_rate == 2
     assert Settings().decided(None, 40, 50).learning_rate is None
-    given = Settings(beta=0.0, layer_weights=(1, 2, 3, 4, 5), pooling="average")
+    given = Settings(grain=5.0, beta=0.0, layer_weights=(1, 2, 3, 4, 5), pooling="average")
     assert given.decided(stated, 40, 50) == given
     by_pixel = Settings(border=0, beta_per_pixel=7.0).decided(None, 40, 50)
     assert (by_pixel.beta, by_pixel.beta_per_pixel) == (7 * 40 * 50, None)
@@ -196,6 +196,7 @@ def test_stylize_hands_every_setting_on(monkeypatch):
         "style_scale": 1.5,
         "border": 16,
         "init": "noise",
+        "grain": 12.5,
         "seed": 11,
         "colour": "match",
         "transparency": "white",

@@ -27,6 +27,7 @@ REST = ["preprocessing_reason", "terms", "losses", "unfinished", "device", "tile
 ASKED = "size", "iterations", "scales", "beta"  # of an unfinished picture: what the finished one was to have
 # Settings that depend on others, or on the network, where they are left open.
 LEFT_OPEN: dict[str, Any] = dict.fromkeys(("scales", "learning_rate", "beta", "layer_weights", "pooling"))
+OLDER = {"grain": 0.0}  # what a picture was painted with whose version knew no such setting
 BY_USER = "given by the user"  # why a preprocessing was taken; for other reasons it is the network's own
 
 
@@ -76,7 +77,7 @@ class Painted:
 
     def checked(self, stored: dict[str, Any]) -> Settings:
         """The settings of a picture in which this is stored."""
-        values = {name: stored[name] for name in NAMES if name in stored}
+        values = OLDER | {name: stored[name] for name in NAMES if name in stored}
         if stored.get("preprocessing_reason", BY_USER) != BY_USER:
             values.pop("preprocessing", None)
         with self.complaints():
@@ -116,6 +117,9 @@ class Painted:
             per_pixel = (decided.beta or 0.0) / decided.canvas_pixels(*self.shape)
             if math.isclose(per_pixel, self.beta_per_pixel):
                 found.add("beta")
+        # The grain depends on the scales and on beta, given or not.
+        if replace(self.settings, grain=None).decided(weights, *self.shape).grain == self.settings.grain:
+            found.add("grain")
         return found
 
     def not_default(self) -> set[str]:

@@ -76,7 +76,7 @@ def change(path, **settings):
     save_image(noise(*image.size[::-1]), path, {k: v for k, v in stored.items() if v is not ...})
 
 
-MANY = """--size 64 --style-scale .8 --alpha 2 --beta 9e4 --init noise --seed 3 --scales 1 --optimizer lbfgs-nnstyle --pooling max
+MANY = """--size 64 --style-scale .8 --alpha 2 --beta 9e4 --init noise --grain 7 --seed 3 --scales 1 --optimizer lbfgs-nnstyle --pooling max
     --tv-weight .1 --border 7 --style-layers conv1_1,conv2_1 --layer-weights .25,.75 --no-rescale"""
 
 
@@ -271,6 +271,15 @@ def test_other_style_layers_need_no_weights(nnstyle_in, prepared):
     save_described(prepared[0])
     nnstyle_in("--like", "x.png", "--style-layers", "conv1_1,conv2_1")
     assert prepared[1].settings.layer_weights == (0.5, 0.5)
+
+
+def test_a_picture_of_a_version_without_grain_gets_none(folder, nnstyle_in, prepared):
+    nnstyle_in(*PICTURES, "--size", "96", "--scales", "2", "--iterations", "2", "-o", "x.png")
+    save_described(prepared[0])
+    nnstyle_in("--like", "x.png")
+    change("x.png", grain=...)
+    nnstyle_in("--like", "x.png")
+    assert [job.settings.grain for job in prepared] == [10, 10, 0]
 
 
 @pytest.mark.parametrize("rate", [[], ["--learning-rate", "3"]])

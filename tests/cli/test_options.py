@@ -39,6 +39,7 @@ OTHERS = {
 IN_WORDS = {
     "transparency": "keep; in a JPEG white",
     "optimizer": "lbfgs; on a GPU, and above 4.5 million pixels, lbfgs-nnstyle",
+    "grain": "10 coarse to fine from a photograph, recoloured or not, else 0",
     "learning_rate": "5",
     "scales": "as many as begin with 82 to 163 px",
     "beta": "--beta-per-pixel x the number of pixels, border and all",
@@ -58,6 +59,7 @@ GIVEN = {
     "style_scale": ("0.5", 0.5),
     "border": ("16", 16),
     "init": ("noise", "noise"),
+    "grain": ("20", 20.0),
     "seed": ("3", 3),
     "colour": ("match", "match"),
     "transparency": ("white", "white"),

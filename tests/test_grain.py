@@ -1,0 +1,117 @@
+"""Noise where each scale begins: even areas are painted without straight streaks, and the way there is repeatable."""
+
+import numpy as np
+import pytest
+
+from nnstyle import InputError, Settings, prepare, run, stylize
+from nnstyle.pictures import Preprocessing
+from tests.support.pictures import noise
+from tests.support.tiny import tiny_weights
+
+GREY = np.full((64, 96, 3), 128, np.uint8)
+PAINTING = noise(64, 64, seed=1)
+
+
+def begun(content=GREY, weights=None, **how):
+    """A picture that no loss changes: where the work begins, in levels. At two scales, each adds its grain."""
+    nothing = {
+        "alpha": 1e-30,
+        "beta": 0.0,
+        "iterations": 2,
+        "border": 0,
+        "init": "content",
+        "size": 96,
+        "bits": 16,
+    }
+    picture = stylize(content, PAINTING, weights or tiny_weights(), **nothing | how).image
+    return picture / 257
+
+
+@pytest.mark.parametrize("level", [5, 30])
+def test_grain_is_grey_noise_of_so_many_levels_around_the_initial_image(level):
+    grain = begun(grain=level, scales=1) - 128
+    assert np.array_equal(grain[..., 0], grain[..., 1]) and np.array_equal(grain[..., 0], grain[..., 2])
+    assert np.isclose(grain.std(), level, rtol=0.03) and abs(grain.mean()) < level / 10
+    neighbours = np.corrcoef(grain[:, 1:, 0].ravel(), grain[:, :-1, 0].ravel())[0, 1]
+    assert abs(neighbours) < 0.05  # each pixel has its own
+
+
+def test_each_scale_adds_its_own():
+    one = begun(grain=20, scales=1)
+    two = begun(grain=20, scales=2)
+    enlarged = two - one  # the grain of the coarse scale: both end with that of the full size
+    assert enlarged.std() > 10
+    neighbours = np.corrcoef(enlarged[:, 1:, 0].ravel(), enlarged[:, :-1, 0].ravel())[0, 1]
+    assert neighbours > 0.5
+
+
+def test_the_seed_decides_which():
+    assert np.array_equal(begun(grain=20), begun(grain=20))
+    assert not np.array_equal(begun(grain=20), begun(grain=20, seed=1))
+
+
+@pytest.mark.parametrize(
+    "preprocessing", ["caffe", "torchvision", Preprocessing("BGR", (1, 2, 3), (0.1, 0.2, 0.3))]
+)
+def test_its_levels_are_the_picture_s_whatever_the_network_expects(preprocessing):
+    found = begun(grain=20, scales=2, preprocessing=preprocessing)
+    expected = begun(grain=20, scales=2, preprocessing="rgb,0,0,0,1")
+    assert np.allclose(found, expected, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("how", "level"),
+    [
+        ({}, 10),
+        ({"init": "content"}, 10),
+        ({"scales": 1}, 0),  # the paper's way
+        ({"size": 96}, 0),  # which has one scale
+        ({"init": "noise"}, 0),
+        ({"init": "style"}, 0),
+        ({"grain": 7.5, "scales": 1, "init": "noise"}, 7.5),
+        ({"grain": 0.0}, 0),
+        ({"beta_per_pixel": 399.0}, 0),  # of 4000: hardly anything is painted, and the grain would stay
+        ({"beta_per_pixel": 401.0}, 10),
+        ({"beta_per_pixel": 401.0, "alpha": 2.0}, 0),
+    ],
+)
+def test_by_default_there_is_some_where_a_photograph_is_painted_coarse_to_fine(how, level):
+    assert prepare(noise(200, 256), PAINTING, tiny_weights(), **{"size": 256} | how).settings.grain == level
+
+
+@pytest.mark.parametrize("level", [-1, 256, float("nan"), "3", True])
+def test_no_other_grain_is_taken(level):
+    with pytest.raises(InputError, match="^grain must be"):
+        Settings(grain=level)
+
+
+def repeats(image):
+    """Whether 4 px of the middle of a picture come again beside them: the first two poolings halve its length twice."""
+    middle = image.shape[1] // 2
+    return abs(image[:, middle - 4 : middle].astype(int) - image[:, middle : middle + 4]).max() <= 1
+
+
+def test_without_grain_what_is_alike_along_an_edge_is_painted_alike():
+    """Far from its left and right edge, all columns of this picture are alike, and so are their gradients."""
+    sky_and_ground = np.full((64, 640, 3), 180, np.uint8)
+    sky_and_ground[40:] = 40
+    how = {"size": 640, "scales": 1, "iterations": 3, "border": 0, "init": "content"}
+    how |= {"content_layers": "conv2_1", "style_layers": ("conv1_1", "conv3_1")}  # which do not see far
+    plain = stylize(sky_and_ground, PAINTING, tiny_weights(), grain=0, **how).image
+    assert abs(plain.astype(int) - sky_and_ground).mean() > 1  # something was painted
+    assert repeats(plain)
+    assert not repeats(stylize(sky_and_ground, PAINTING, tiny_weights(), grain=5, **how).image)
+
+
+def test_a_run_that_is_resumed_ends_with_the_same_picture():
+    states = []
+    how = {"size": 96, "scales": 2, "grain": 30, "iterations": 8, "optimizer": "lbfgs-nnstyle"}
+    job = prepare(noise(64, 96, seed=2), PAINTING, tiny_weights(), **how)
+    whole = run(job, callback=lambda event: states.append(event.state()))
+    for state in states[1], states[4]:  # one at each scale
+        assert np.array_equal(run(job, resume=state).image, whole.image)
+
+
+def test_it_is_written_into_the_picture():
+    result = stylize(noise(64, 96), PAINTING, tiny_weights(), size=96, scales=2, iterations=2)
+    assert result.settings.grain == result.made_with["grain"] == 10
