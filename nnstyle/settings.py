@@ -135,7 +135,7 @@ class Settings:
         PICTURE,
         "grey noise added where each scale begins, its standard deviation in levels of 0..255: without it, even areas"
         " get straight streaks",
-        shown=f"{GRAIN:g} coarse to fine from a photograph, recoloured or not, else 0",
+        shown=f"{GRAIN:g} coarse to fine from a photograph, recoloured or not, with average pooling; else 0",
         type=float,
         metavar="LEVELS",
     )
@@ -394,16 +394,17 @@ class Settings:
         usual_beta = self.usual_beta(weights, height, width)
         if beta is None:
             beta = usual_beta
-        grain = self.grain
-        if grain is None:  # where little is painted, it would stay
-            is_painted = beta >= self.alpha * usual_beta * LEAST_PAINTED
-            grain = GRAIN if is_painted and self.is_from_coarse_photograph() else 0.0
         if layer_weights is None and weights is not None and self.style_layers == Settings.style_layers:
             layer_weights = weights.style_layer_weights
         if layer_weights is None:
             count = len(self.style_layers)
             layer_weights = (1 / count,) * count
         stated = None if weights is None else weights.pooling
+        pooling = self.pooling or stated or POOLING
+        grain = self.grain
+        if grain is None:
+            is_painted = beta >= self.alpha * usual_beta * LEAST_PAINTED  # else it would stay in the picture
+            grain = GRAIN if is_painted and pooling == "average" and self.is_from_coarse_photograph() else 0.0
         rate = self.learning_rate or (LEARNING_RATE if self.optimizer in WITH_RATE else None)
         return replace(
             self,
@@ -411,7 +412,7 @@ class Settings:
             beta=beta,
             beta_per_pixel=None,
             layer_weights=layer_weights,
-            pooling=self.pooling or stated or POOLING,
+            pooling=pooling,
             learning_rate=rate,
         )
 

@@ -63,6 +63,8 @@ def test_its_levels_are_the_picture_s_whatever_the_network_expects(preprocessing
     ("how", "level"),
     [
         ({}, 10),
+        ({"pooling": "max"}, 0),
+        ({"pooling": "max", "grain": 5.0}, 5),
         ({"init": "content"}, 10),
         ({"scales": 1}, 0),  # the paper's way
         ({"size": 96}, 0),  # which has one scale
@@ -76,7 +78,12 @@ def test_its_levels_are_the_picture_s_whatever_the_network_expects(preprocessing
     ],
 )
 def test_by_default_there_is_some_where_a_photograph_is_painted_coarse_to_fine(how, level):
-    assert prepare(noise(200, 256), PAINTING, tiny_weights(), **{"size": 256} | how).settings.grain == level
+    assert (
+        prepare(
+            noise(200, 256), PAINTING, tiny_weights(), **{"size": 256, "pooling": "average"} | how
+        ).settings.grain
+        == level
+    )
 
 
 @pytest.mark.parametrize("level", [-1, 256, float("nan"), "3", True])
@@ -113,5 +120,6 @@ def test_a_run_that_is_resumed_ends_with_the_same_picture():
 
 
 def test_it_is_written_into_the_picture():
-    result = stylize(noise(64, 96), PAINTING, tiny_weights(), size=96, scales=2, iterations=2)
+    how = {"size": 96, "scales": 2, "iterations": 2, "pooling": "average"}
+    result = stylize(noise(64, 96), PAINTING, tiny_weights(), **how)
     assert result.settings.grain == result.made_with["grain"] == 10
