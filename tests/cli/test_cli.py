@@ -63,6 +63,7 @@ def test_a_picture_carries_the_settings_that_made_it(folder, ending):
         beta=9.0,
         style_layers=("conv1_1", "conv2_1"),
         layer_weights=(0.25, 0.75),
+        grain=0.0,  # at one scale
         optimizer="lbfgs",  # what was left open is stored as it was decided
         preprocessing="rgb,123.68,116.779,103.939,1.0",
         pooling="average",
