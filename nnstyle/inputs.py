@@ -191,12 +191,20 @@ def initial_image(
     return np.random.default_rng(settings.seed).uniform(0, 255, content.shape)
 
 
-def grey_grain(settings: Settings, height: int, width: int) -> np.ndarray:
-    """Noise for the start of a scale, alike in all channels: float32 (height, width, 1), in levels, mean 0.
+def grey_grain(level: float, seed: int, height: int, width: int) -> np.ndarray:
+    """Noise for the start of a scale (lesson 12), alike in all channels: float32 (height, width, 1).
 
     In an even area all gradients are alike, but for those that come from its edges. So what is painted there begins
     as straight lines along the edges, and stays so when it is enlarged. Noise gives each place a start of its own.
+
+    Parameters
+    ----------
+    level : float
+        Its standard deviation, in levels of 0..255. Its mean is 0.
+    seed : int
+    height, width : int
+        Of the picture at that scale, px.
     """
-    noise = np.random.default_rng(settings.seed).standard_normal((height, width, 1), np.float32)
-    noise *= settings.grain or 0.0
+    noise = np.random.default_rng(seed).standard_normal((height, width, 1), np.float32)
+    noise *= level
     return noise

@@ -107,11 +107,14 @@ class Job:
 
 
 def what_decides(described: dict[str, Any]) -> dict[str, Any]:
-    """What decides a picture, of what `Job.describe` tells: a file's content does, its name does not."""
+    """What decides a picture, of what `Job.describe` tells: a file's content does, its name does not.
+
+    Without grain a job is what it was before there was such a setting, so its older states can be resumed.
+    """
     return {
         name: value
         for name, value in described.items()
-        if not described.get(f"{name.removesuffix('_file')}_sha256")
+        if not described.get(f"{name.removesuffix('_file')}_sha256") and (name, value) != ("grain", 0.0)
     }
 
 

@@ -135,7 +135,7 @@ class Settings:
         PICTURE,
         "grey noise added where each scale begins, its standard deviation in levels of 0..255: without it, even areas"
         " get straight streaks",
-        shown=f"{GRAIN:g} coarse to fine from a photograph, recoloured or not, with average pooling; else 0",
+        shown=f"{GRAIN:g} coarse to fine from a photograph with average pooling and a beta to speak of, else 0",
         type=float,
         metavar="LEVELS",
     )
@@ -403,8 +403,10 @@ class Settings:
         pooling = self.pooling or stated or POOLING
         grain = self.grain
         if grain is None:
-            is_painted = beta >= self.alpha * usual_beta * LEAST_PAINTED  # else it would stay in the picture
-            grain = GRAIN if is_painted and pooling == "average" and self.is_from_coarse_photograph() else 0.0
+            is_coarse_photograph = self.init in ("recoloured", "content") and (self.scales or 1) > 1
+            # Else there would be nothing but grain. Without rescaling, our beta says nothing.
+            is_painted = not self.rescale or beta >= self.alpha * usual_beta * LEAST_PAINTED
+            grain = GRAIN if is_coarse_photograph and is_painted and pooling == "average" else 0.0
         rate = self.learning_rate or (LEARNING_RATE if self.optimizer in WITH_RATE else None)
         return replace(
             self,
@@ -424,10 +426,6 @@ class Settings:
         if self.init == "noise":
             per_pixel = BETA_PER_PIXEL_FROM_NOISE
         return float(per_pixel * self.canvas_pixels(height, width))
-
-    def is_from_coarse_photograph(self) -> bool:
-        """Whether the photograph is painted coarse to fine: reduced, it has even areas."""
-        return self.init in ("recoloured", "content") and (self.scales or 1) > 1
 
     def canvas_pixels(self, height: int, width: int) -> int:
         """The number of pixels that are painted for a picture of this size, border and all."""

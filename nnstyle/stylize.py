@@ -307,13 +307,14 @@ class _Run:
     def first_image(
         self, scale: Settings, painted: tuple[np.ndarray, Inputs] | None, preprocessing: Preprocessing
     ) -> np.ndarray:
-        """Where a scale starts: its initial image, or what was painted at the scale before, enlarged; and grain."""
+        """Where a scale starts: its initial image, or what was painted before, enlarged. Grain is added."""
         start = pictures.preprocess(self.inputs.initial, preprocessing)
         if painted is not None:
             image, inputs = painted
             start = next_start(image, pictures.preprocess(inputs.initial, preprocessing), start, scale)
         if scale.grain:
-            start += grey_grain(scale, *start.shape[:2]) * np.array(preprocessing.scale, start.dtype)
+            grain = grey_grain(scale.grain, scale.seed, *start.shape[:2])
+            start += grain * np.array(preprocessing.scale, start.dtype)
         return start
 
     def note_if_nothing_happened(self, weights: Weights) -> None:

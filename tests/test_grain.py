@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nnstyle import InputError, Settings, prepare, run, stylize
 from nnstyle.pictures import Preprocessing
@@ -72,12 +73,18 @@ def test_its_levels_are_the_picture_s_whatever_the_network_expects(preprocessing
         ({"init": "style"}, 0),
         ({"grain": 7.5, "scales": 1, "init": "noise"}, 7.5),
         ({"grain": 0.0}, 0),
+        ({"init": "first.png"}, 0),
         ({"beta_per_pixel": 399.0}, 0),  # of 4000: hardly anything is painted, and the grain would stay
         ({"beta_per_pixel": 401.0}, 10),
         ({"beta_per_pixel": 401.0, "alpha": 2.0}, 0),
+        ({"beta_per_pixel": 399.0, "rescale": False}, 10),  # our default says nothing of such a network
     ],
 )
-def test_by_default_there_is_some_where_a_photograph_is_painted_coarse_to_fine(how, level):
+def test_by_default_there_is_some_where_a_photograph_is_painted_coarse_to_fine(
+    how, level, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(PAINTING).save("first.png")
     assert (
         prepare(
             noise(200, 256), PAINTING, tiny_weights(), **{"size": 256, "pooling": "average"} | how
@@ -107,7 +114,10 @@ def test_without_grain_what_is_alike_along_an_edge_is_painted_alike():
     plain = stylize(sky_and_ground, PAINTING, tiny_weights(), grain=0, **how).image
     assert abs(plain.astype(int) - sky_and_ground).mean() > 1  # something was painted
     assert repeats(plain)
-    assert not repeats(stylize(sky_and_ground, PAINTING, tiny_weights(), grain=5, **how).image)
+    grained = stylize(sky_and_ground, PAINTING, tiny_weights(), grain=5, **how).image
+    nothing = how | {"alpha": 1e-30, "beta": 0.0}
+    start = stylize(sky_and_ground, PAINTING, tiny_weights(), grain=5, **nothing).image
+    assert not repeats(128 + grained.astype(int) - start)  # what was painted, apart from the grain itself
 
 
 def test_a_run_that_is_resumed_ends_with_the_same_picture():
@@ -115,7 +125,9 @@ def test_a_run_that_is_resumed_ends_with_the_same_picture():
     how = {"size": 96, "scales": 2, "grain": 30, "iterations": 8, "optimizer": "lbfgs-nnstyle"}
     job = prepare(noise(64, 96, seed=2), PAINTING, tiny_weights(), **how)
     whole = run(job, callback=lambda event: states.append(event.state()))
-    for state in states[1], states[4]:  # one at each scale
+    resumed = states[1], states[4], states[6]
+    assert [state.scale for state in resumed] == [0, 0, 1]  # one where the first scale ends
+    for state in resumed:
         assert np.array_equal(run(job, resume=state).image, whole.image)
 
 
@@ -123,3 +135,11 @@ def test_it_is_written_into_the_picture():
     how = {"size": 96, "scales": 2, "iterations": 2, "pooling": "average"}
     result = stylize(noise(64, 96), PAINTING, tiny_weights(), **how)
     assert result.settings.grain == result.made_with["grain"] == 10
+
+
+def test_without_grain_a_job_is_what_it_was_in_version_0_7():
+    """So the checkpoints of that version can be resumed."""
+    how = {"size": 96, "scales": 2, "pooling": "average"}
+    jobs = [prepare(noise(64, 96), PAINTING, tiny_weights(), grain=grain, **how) for grain in (0, 10)]
+    by_version_0_7 = "79ad856525b2f331bea2477c0038541cb53d3485bac5da7e7622926fd7348ead"
+    assert jobs[0].digest == by_version_0_7 != jobs[1].digest

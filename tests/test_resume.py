@@ -170,7 +170,13 @@ def test_states_of_other_jobs_are_refused():
 
 @pytest.mark.parametrize(
     "other",
-    [{"beta": 1e5}, {"pooling": "average"}, {"iterations": 8}, {"terms": [MeanAndVariance("conv1_1", 2.0)]}],
+    [
+        {"beta": 1e5},
+        {"grain": 5.0},
+        {"pooling": "average"},
+        {"iterations": 8},
+        {"terms": [MeanAndVariance("conv1_1", 2.0)]},
+    ],
 )
 def test_a_state_of_a_job_that_differs_in_anything_is_refused(other):
     _, states = states_of(make_job())

@@ -117,8 +117,9 @@ class Painted:
             per_pixel = (decided.beta or 0.0) / decided.canvas_pixels(*self.shape)
             if math.isclose(per_pixel, self.beta_per_pixel):
                 found.add("beta")
-        # The grain depends on the scales and on beta, given or not.
-        if replace(self.settings, grain=None).decided(weights, *self.shape).grain == self.settings.grain:
+        # The grain depends on the scales and on beta, given or not. An older picture has none at any size.
+        usual_grain = replace(self.settings, grain=None).decided(weights, *self.shape).grain
+        if "grain" in self.stored and usual_grain == self.settings.grain:
             found.add("grain")
         return found
 

@@ -282,6 +282,13 @@ def test_a_picture_of_a_version_without_grain_gets_none(folder, nnstyle_in, prep
     assert [job.settings.grain for job in prepared] == [10, 10, 0]
 
 
+def test_nor_does_it_where_it_is_painted_again_at_more_scales(folder, picture, nnstyle_in, prepared):
+    nnstyle_in("--like", "x.png", "--size", "192")
+    change(picture, grain=...)
+    nnstyle_in("--like", "x.png", "--size", "192")
+    assert [(job.settings.scales, job.settings.grain) for job in prepared] == [(2, 10), (2, 0)]
+
+
 @pytest.mark.parametrize("rate", [[], ["--learning-rate", "3"]])
 def test_another_optimizer_needs_no_learning_rate(folder, nnstyle_in, prepared, rate):
     write_vgg(folder / "tiny.h5", tiny_weights())

@@ -285,6 +285,19 @@ def test_again_and_more_like_this(page):
     page.locator("#list li", has_text=f"{number + 3}, finished").wait_for()
 
 
+def test_the_seed_of_the_grain_is_shown_where_it_counts(page):
+    seed = page.get_by_label("Seed of the noise")
+    for init, is_shown in (("recoloured", True), ("content", True), ("noise", True), ("style", False)):
+        page.get_by_label("Initial image", exact=True).select_option(init)
+        assert seed.is_visible() == is_shown
+    page.get_by_label("Initial image", exact=True).select_option("recoloured")
+    seed.fill("7")
+    ask_for(page, 64, 3)
+    paint(page)
+    wait_until_finished(page)
+    page.locator("#list .how", has_text="seed 7").wait_for()
+
+
 def test_one_waits_in_line_and_is_taken_out_of_it(page):
     ask_for(page, 64, 2000)
     paint(page)

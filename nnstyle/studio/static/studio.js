@@ -64,6 +64,8 @@ function titleOf(painting) {
   return `${content} in the style of ${styles.join(" and ")}`;
 }
 
+const HAVE_SEEDS = ["recoloured", "content", "noise"];  // white noise, or the grain where a scale begins
+
 function settingsOf(painting) {
   const { order } = painting;
   const factor = painting.beta_per_pixel / usualBeta(order.init);
@@ -71,7 +73,7 @@ function settingsOf(painting) {
   if (order.style_scale !== 1) parts.push(`strokes ${number(order.style_scale)}\u00a0×`);
   if (order.colour !== "style") parts.push(COLOURS[order.colour]);
   if (order.init !== "recoloured") parts.push(`from ${INITS[order.init] || "a picture"}`);
-  if (order.init === "noise" && order.seed) parts.push(`seed ${order.seed}`);
+  if (HAVE_SEEDS.includes(order.init) && order.seed) parts.push(`seed ${order.seed}`);
   if (order.mask) parts.push("with a mask");
   return parts.join(", ");
 }
@@ -145,7 +147,7 @@ function showForm() {
   byId("init-chosen").hidden = byId("init").value !== "file";
   setThumb(byId("init-thumb"), chosen.init);
   byId("init-name").textContent = chosen.init ? nameOf(chosen.init) : "none yet";
-  byId("seed-control").hidden = byId("init").value !== "noise";
+  byId("seed-control").hidden = !HAVE_SEEDS.includes(byId("init").value);
   byId("mask-open").textContent = chosen.mask ? "Change the mask" : "Paint a mask";
   byId("mask-open").disabled = !chosen.content;
   byId("mask-remove").hidden = !chosen.mask;
@@ -437,7 +439,7 @@ function showSettings(painting) {
     ["colours", COLOURS[order.colour]],
     ["initial image", INITS[order.init] || nameOf(order.init)],
   ];
-  if (order.init === "noise") rows.push(["seed", order.seed]);
+  if (HAVE_SEEDS.includes(order.init)) rows.push(["seed", order.seed]);
   if (order.mask) rows.push(["mask", "yes"]);
   rows.push(["network", server.network]);
   byId("settings").replaceChildren(...rows.flatMap(([name, value]) => {
