@@ -29,13 +29,13 @@ from .findings import Findings
 @pytest.mark.slow
 def test_killed_runs_leave_nothing_half(tmp_path):
     # On a busy machine, a process may stand still between an iteration and its checkpoint.
-    short = ["--count", "10", "--most-lost", str(4 * kills.INTERVAL)]
+    short = ["--count", "6", "--most-lost", str(4 * kills.INTERVAL)]
     assert kills.main([*short, "--findings", str(tmp_path)]) == 0
 
 
 @pytest.mark.slow
 def test_what_nobody_should_give_is_refused_in_one_line(tmp_path):
-    assert fuzz.main(["--minutes", "1", "--findings", str(tmp_path)]) == 0
+    assert fuzz.main(["--minutes", "0.5", "--findings", str(tmp_path)]) == 0
 
 
 @pytest.mark.slow
