@@ -920,7 +920,7 @@ tools.save(tools.grid([*by_border.values()], titles, 2, width=9), "l12_borders")
 # .. solution::
 #
 # Of four equal numbers only the first gets a derivative (:doc:`lesson 4 <l04_relu_and_pooling>`), in every
-# window, row after row. On a sky with an edge this hardly shows, on even grey it does. A faint :term:`grain` is enough: then no four numbers are equal.
+# window, row after row. A faint :term:`grain` is enough: then no four numbers are equal.
 
 woven = paint_on(GREY, pooling="max")
 not_woven = paint_on(GREY, pooling="max", grain=3)

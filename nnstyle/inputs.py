@@ -194,8 +194,8 @@ def initial_image(
 def grey_grain(level: float, seed: int, height: int, width: int) -> np.ndarray:
     """Noise for the start of a scale (lesson 12), alike in all channels: float32 (height, width, 1).
 
-    In an even area all gradients are alike, but for those that come from its edges. So what is painted there begins
-    as straight lines along the edges, and stays so when it is enlarged. Noise gives each place a start of its own.
+    In an even area all gradients are alike, but for those near its edges. So straight lines along the edges are
+    painted first, and the next scale enlarges them. Noise gives each place a start of its own.
 
     Parameters
     ----------

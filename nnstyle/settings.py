@@ -135,7 +135,7 @@ class Settings:
         PICTURE,
         "grey noise added where each scale begins, its standard deviation in levels of 0..255: without it, even areas"
         " get straight streaks",
-        shown=f"{GRAIN:g} coarse to fine from a photograph with average pooling and a beta to speak of, else 0",
+        shown=f"{GRAIN:g} coarse to fine from a photograph with average pooling and at least a tenth of the default beta, else 0",
         type=float,
         metavar="LEVELS",
     )
@@ -404,7 +404,7 @@ class Settings:
         grain = self.grain
         if grain is None:
             is_coarse_photograph = self.init in ("recoloured", "content") and (self.scales or 1) > 1
-            # Else there would be nothing but grain. Without rescaling, our beta says nothing.
+            # With a smaller beta the grain would be all that is seen. Without rescaling, our default says nothing.
             is_painted = not self.rescale or beta >= self.alpha * usual_beta * LEAST_PAINTED
             grain = GRAIN if is_coarse_photograph and is_painted and pooling == "average" else 0.0
         rate = self.learning_rate or (LEARNING_RATE if self.optimizer in WITH_RATE else None)

@@ -1,4 +1,4 @@
-"""Noise where each scale begins: even areas are painted without straight streaks, and the way there is repeatable."""
+"""Noise where each scale begins: what it is, when there is some, and that even areas are painted otherwise with it."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ GREY = np.full((64, 96, 3), 128, np.uint8)
 PAINTING = noise(64, 64, seed=1)
 
 
-def begun(content=GREY, weights=None, **how):
+def begun(**how):
     """A picture that no loss changes: where the work begins, in levels. At two scales, each adds its grain."""
     nothing = {
         "alpha": 1e-30,
@@ -24,8 +24,7 @@ def begun(content=GREY, weights=None, **how):
         "size": 96,
         "bits": 16,
     }
-    picture = stylize(content, PAINTING, weights or tiny_weights(), **nothing | how).image
-    return picture / 257
+    return stylize(GREY, PAINTING, tiny_weights(), **nothing | how).image / 257
 
 
 @pytest.mark.parametrize("level", [5, 30])
@@ -85,12 +84,8 @@ def test_by_default_there_is_some_where_a_photograph_is_painted_coarse_to_fine(
 ):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(PAINTING).save("first.png")
-    assert (
-        prepare(
-            noise(200, 256), PAINTING, tiny_weights(), **{"size": 256, "pooling": "average"} | how
-        ).settings.grain
-        == level
-    )
+    how = {"size": 256, "pooling": "average"} | how
+    assert prepare(noise(200, 256), PAINTING, tiny_weights(), **how).settings.grain == level
 
 
 @pytest.mark.parametrize("level", [-1, 256, float("nan"), "3", True])

@@ -39,7 +39,7 @@ OTHERS = {
 IN_WORDS = {
     "transparency": "keep; in a JPEG white",
     "optimizer": "lbfgs; on a GPU, and above 4.5 million pixels, lbfgs-nnstyle",
-    "grain": "10 coarse to fine from a photograph with average pooling and a beta to speak of, else 0",
+    "grain": "10 coarse to fine from a photograph with average pooling and at least a tenth of the default beta, else 0",
     "learning_rate": "5",
     "scales": "as many as begin with 82 to 163 px",
     "beta": "--beta-per-pixel x the number of pixels, border and all",
