@@ -9,6 +9,7 @@ import pytest
 
 from nnstyle.notes import heard_by, note
 from nnstyle.pictures import load_image
+from tests.support.patience import PATIENCE
 
 
 def test_without_a_listener_a_note_is_a_warning_at_the_line_that_caused_it():
@@ -42,7 +43,7 @@ def test_the_listener_goes_even_if_the_block_fails():
 
 
 def test_each_thread_hears_its_own_notes():
-    both_listen = threading.Barrier(2, timeout=10)
+    both_listen = threading.Barrier(2, timeout=PATIENCE)
     transparent = [np.full((4, 5, 4), alpha, np.uint8) for alpha in (100, 200)]
 
     def work(number):

@@ -17,6 +17,7 @@ pytest.importorskip("distributed")
 import psutil  # comes with it
 
 from tests.campaigns import batch as campaign
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 SHORT = ["--count", "9", "--damaged", "2", "--size", "64", "--iterations", "5", "--rounds", "1"]
@@ -52,7 +53,7 @@ def batch(album):
     process.communicate()
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing has happened"
@@ -69,10 +70,10 @@ def test_a_signal_ends_all_processes_and_leaves_whole_files(batch, number):
     children = psutil.Process(batch.pid).children(recursive=True)
     assert len(children) >= 2
     os.killpg(batch.pid, number) if number == signal.SIGINT else os.kill(batch.pid, number)
-    out, err = batch.communicate(timeout=60)
+    out, err = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 128 + number and "Traceback" not in err
     assert "painted of 3: --resume goes on" in err
-    wait_for(lambda: all(map(is_gone, children)), 20)
+    wait_for(lambda: all(map(is_gone, children)))
     there = files(Path("out"))
     finished = {json.loads(line)["output"] for line in there.pop("batch.jsonl").splitlines()}
     assert set(there) == finished and 1 <= len(finished) < 3
@@ -88,17 +89,17 @@ def test_ctrl_c_while_the_workers_start_waits_for_them_and_ends_them(batch):
     wait_for(lambda: psutil.Process(batch.pid).children(recursive=True))
     children = psutil.Process(batch.pid).children(recursive=True)
     os.killpg(batch.pid, signal.SIGINT)
-    _, err = batch.communicate(timeout=120)
+    _, err = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 130 and "Traceback" not in err, err
     assert err.endswith("nnstyle: interrupted; 0 painted of 3: --resume goes on\n")
-    wait_for(lambda: all(map(is_gone, children)), 20)
+    wait_for(lambda: all(map(is_gone, children)))
 
 
 def test_a_command_that_is_killed_leaves_no_workers(batch):
     wait_for(lambda: len(psutil.Process(batch.pid).children(recursive=True)) >= 2)
     children = psutil.Process(batch.pid).children(recursive=True)
     batch.kill()
-    wait_for(lambda: all(map(is_gone, children)), 60)
+    wait_for(lambda: all(map(is_gone, children)))
 
 
 def test_a_scheduler_that_is_gone_ends_the_batch(album):
@@ -126,7 +127,7 @@ if __name__ == "__main__":
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
         other.kill()
     assert ended.returncode == 2 and "is gone: --resume goes on" in ended.stderr, ended.stderr

@@ -19,6 +19,7 @@ from nnstyle.engine.cpu import CPU
 from nnstyle.objective import paper_terms
 from nnstyle.optimizers import OPTIMIZERS
 from tests.support.command import ENVIRONMENT
+from tests.support.patience import PATIENCE
 from tests.support.tiny import tiny_weights
 
 SMALL = ["--networks", "pocket", "--sizes", "32", "--rounds", "2", "--threads", "1"]
@@ -215,7 +216,7 @@ def test_a_closed_pipe_is_no_error(arguments):
     line = f"{sys.executable} -m nnstyle.benchmark {arguments} | head -0"
     environment = ENVIRONMENT | {"PYTHONUNBUFFERED": ""}
     result = subprocess.run(
-        line, shell=True, env=environment, capture_output=True, text=True, timeout=60, check=True
+        line, shell=True, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert result.stderr == ""
 

@@ -13,6 +13,7 @@ from PIL import Image
 from nnstyle import Settings, __version__, stylize
 from nnstyle.cli import main
 from tests.support.command import ENVIRONMENT, SMALL, command, run, start
+from tests.support.patience import PATIENCE
 from tests.support.pictures import stored_settings
 
 OWN = ["content.png", "style.png", *SMALL]
@@ -185,7 +186,7 @@ def test_closed_pipes_end_quietly(folder, options, unbuffered):
     """Also where a line is left in Python's buffer until its end."""
     line = f"({shlex.join(command(options))}; echo status $? >&3) 3>status 2>errors | head -0"
     environment = ENVIRONMENT | {"PYTHONUNBUFFERED": unbuffered}
-    subprocess.run(line, shell=True, cwd=folder, env=environment, check=True, timeout=60)
+    subprocess.run(line, shell=True, cwd=folder, env=environment, check=True, timeout=PATIENCE)
     bad = "--no-such-option" in options
     assert (folder / "status").read_text() == f"status {2 if bad else 0}\n"
     lines = (folder / "errors").read_text().splitlines()

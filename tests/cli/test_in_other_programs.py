@@ -15,6 +15,7 @@ from nnstyle.benchmark.__main__ import main as benchmark
 from nnstyle.cli import main
 from nnstyle.weights.__main__ import main as weights
 from tests.support.command import SMALL, files
+from tests.support.patience import PATIENCE
 from tests.support.pictures import stored_settings
 
 
@@ -81,18 +82,18 @@ def test_warnings_are_shown_as_before_by_threads_that_overlap(folder, capsys):
     def call(self, image):
         if threading.current_thread().name.startswith("second"):
             second_began.set()
-            first_ended.wait(30)
+            first_ended.wait(PATIENCE)
         else:
-            second_began.wait(30)
+            second_began.wait(PATIENCE)
         return compute(self, image)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Objective, "__call__", call)
         with ThreadPoolExecutor(1, "first") as first, ThreadPoolExecutor(1, "second") as second:
             one, two = first.submit(paint_quietly, "one.png"), second.submit(paint_quietly, "two.png")
-            assert one.result(60) == 0
+            assert one.result(PATIENCE) == 0
             first_ended.set()
-            assert two.result(60) == 0
+            assert two.result(PATIENCE) == 0
     assert (warnings.showwarning, list(warnings.filters)) == before
     assert capsys.readouterr().err == ""
     assert files(folder)["one.png"] == files(folder)["two.png"]

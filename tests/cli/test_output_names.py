@@ -13,6 +13,7 @@ from nnstyle.cli import main
 from nnstyle.cli.output import first_free, name_of
 from nnstyle.cli.signals import Ended
 from tests.support.command import SMALL, files
+from tests.support.patience import PATIENCE
 from tests.support.pictures import stored_settings
 
 pytestmark = pytest.mark.slow  # most of them start processes, or paint several times
@@ -115,7 +116,7 @@ def test_runs_that_finish_at_once_get_a_name_each(folder, monkeypatch):
     together, original = threading.Barrier(3), nnstyle.cli.save_image
 
     def save_image(*given, **options):
-        together.wait(60)
+        together.wait(PATIENCE)
         return original(*given, **options)
 
     monkeypatch.setattr(nnstyle.cli, "save_image", save_image)

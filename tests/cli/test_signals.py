@@ -19,6 +19,7 @@ import nnstyle.pictures
 from nnstyle.cli.signals import Ended, signals_end_the_work
 from nnstyle.progress import Progress
 from tests.support.command import files, start
+from tests.support.patience import PATIENCE
 from tests.support.pictures import stored_settings
 
 pytestmark = pytest.mark.slow  # most of them start processes, or paint several times
@@ -235,6 +236,6 @@ def test_a_terminal_that_is_gone_costs_no_picture(folder):
             pass
     os.close(terminal)
     process.send_signal(signal.SIGHUP)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 129
     assert set(files(folder)) == {"content.png", "style.png", "x.png"}

@@ -12,6 +12,7 @@ from nnstyle import Engine, InputError, Network
 from nnstyle.arrays import read_only
 from nnstyle.engine import bands, shared_engine
 from tests.support import loops
+from tests.support.patience import PATIENCE
 from tests.support.tiny import tiny_weights
 
 
@@ -81,7 +82,7 @@ def test_a_failure_waits_for_those_who_are_still_writing():
 
     def item(number):
         if threading.current_thread() is threading.main_thread():
-            started.wait(5)
+            started.wait(PATIENCE)
             raise ValueError("enough")
         started.set()
         time.sleep(0.2)
@@ -116,7 +117,7 @@ def workers_of(engine):
     barrier = threading.Barrier(engine.threads)
 
     def who(_):
-        barrier.wait(10)
+        barrier.wait(PATIENCE)
         return threading.current_thread()
 
     return {*engine.map(who, range(engine.threads))} - {threading.current_thread()}
@@ -125,7 +126,7 @@ def workers_of(engine):
 def are_gone(threads):
     """Whether all of them end soon."""
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     return not any(thread.is_alive() for thread in threads)
 
 
@@ -177,7 +178,7 @@ def test_blocks_in_two_threads_do_not_disturb_each_other(small_bands, rng):
         with engine:
             engine.relu(x)
     stop.set()
-    other.join(10)
+    other.join(PATIENCE)
     assert not other.is_alive() and not wrong
 
 

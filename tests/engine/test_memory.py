@@ -13,6 +13,7 @@ from nnstyle import Engine, InputError, prepare, run
 from nnstyle.engine import cpu, devices, memory
 from nnstyle.resources import bytes_needed, engine_for
 from nnstyle.weights import rescaling
+from tests.support.patience import PATIENCE
 from tests.support.tiny import tiny_weights
 
 MILLION = 1_000_000
@@ -244,7 +245,7 @@ print(json.dumps([bytes_needed(job, engine.device, low_memory, size), peak_so_fa
 def test_the_estimate_is_near_the_measured_peak(size, low_memory, optimizer):
     arguments = json.dumps([size, low_memory, optimizer])
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, arguments], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", PEAK, arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     estimated, measured = json.loads(done.stdout)

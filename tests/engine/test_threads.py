@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from nnstyle import Engine
 from nnstyle.engine import bands, threads
 from nnstyle.engine.threads import OneBlasThread
+from tests.support.patience import PATIENCE
 
 
 def blas_threads():
@@ -37,7 +38,7 @@ def in_another_thread(function):
     results = []
     thread = threading.Thread(target=lambda: results.append(function()))
     thread.start()
-    thread.join(60)
+    thread.join(PATIENCE)
     return results[0]
 
 
@@ -135,7 +136,7 @@ def test_every_kind_of_library_is_limited_in_every_thread(library):
     barrier = threading.Barrier(3)
 
     def helper(_):
-        barrier.wait(10)
+        barrier.wait(PATIENCE)
         return library.get_num_threads()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -280,7 +281,7 @@ def test_where_no_thread_can_be_started_those_that_there_are_do_the_work(monkeyp
     monkeypatch.setattr(threading.Thread, "start", start)
     team.stop()
     barrier = threading.Barrier(3)
-    team.map(lambda i: barrier.wait(10), range(3))  # now there are all
+    team.map(lambda i: barrier.wait(PATIENCE), range(3))  # now there are all
     team.stop()
 
 
@@ -325,7 +326,7 @@ def test_a_helper_that_begins_though_its_submission_failed_is_waited_for(monkeyp
     barrier, caller, done = threading.Barrier(2), threading.current_thread(), []
 
     def item(i):
-        barrier.wait(10)
+        barrier.wait(PATIENCE)
         if threading.current_thread() is not caller:
             time.sleep(0.05)
         done.append(i)
@@ -339,7 +340,7 @@ def test_what_a_helper_raises_is_raised():
     barrier, caller = threading.Barrier(2), threading.current_thread()
 
     def item(i):
-        barrier.wait(10)
+        barrier.wait(PATIENCE)
         if threading.current_thread() is not caller:
             raise ZeroDivisionError
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from lessons.scenes import manners, motifs
+from tests.support.patience import PATIENCE
 
 pytest.importorskip("matplotlib")  # which the lessons import
 tools = pytest.importorskip("lessons.tools")
@@ -17,7 +18,7 @@ LESSON = "l16_recognising_style"
 def run(*words):
     """The lesson with these words after its name."""
     command = [sys.executable, "-m", f"lessons.{LESSON}", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def fill(folder, manner, count, seed):

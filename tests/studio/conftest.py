@@ -12,6 +12,7 @@ from nnstyle.studio.folder import Folder
 from nnstyle.studio.order import Order
 from nnstyle.studio.studio import Studio
 from tests.support import asgi
+from tests.support.patience import PATIENCE
 from tests.support.pictures import noise
 from tests.support.tiny import tiny_weights
 
@@ -27,7 +28,7 @@ def picture_file(height=40, width=56, seed=0):
     return memory.getvalue()
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=PATIENCE):
     """Wait until a condition is true, and return what it gave."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -11,11 +11,11 @@ from nnstyle.cli.like import SAMPLES
 from nnstyle.pictures import stored_settings
 from tests.studio.conftest import picture_file
 from tests.support import browser
+from tests.support.patience import PATIENCE
 from tests.support.pictures import bomb
 from tests.support.served import AXE, drop, served
 
 pytestmark = pytest.mark.slow
-PATIENCE = 60_000  # milliseconds: the machine that runs the tests may be busy
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def server(chromium, tmp_path_factory):
 def opened(chromium, server, expected_errors=(), **how):
     """A page in a window of its own. Nothing may go wrong in it but what is expected."""
     context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | how)
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(PATIENCE * 1000)  # milliseconds
     page, wrong = context.new_page(), []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)

@@ -11,6 +11,7 @@ from nnstyle.pictures import stored_settings
 from nnstyle.studio import __main__ as program
 from tests.studio.conftest import wait_for
 from tests.support.command import start
+from tests.support.patience import PATIENCE
 from tests.support.served import served
 
 
@@ -26,7 +27,7 @@ class Page:
         self.headers["Origin"] = f"http://127.0.0.1:{self.port}"
 
     def ask(self, method, path, data=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", int(self.port), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", int(self.port), timeout=PATIENCE)
         body = None if data is None else json.dumps(data)
         connection.request(method, path, body, self.headers | headers)
         answer = connection.getresponse()
@@ -36,7 +37,7 @@ class Page:
 
     def stream(self):
         """The news, as an open page gets them."""
-        connection = http.client.HTTPConnection("127.0.0.1", int(self.port), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", int(self.port), timeout=PATIENCE)
         connection.request("GET", "/api/events", headers=self.headers | {"Connection": "close"})
         return connection.getresponse()
 
@@ -72,7 +73,7 @@ sys.exit(main(["--folder", "x", "--port", "0"]))
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
 def test_without_the_extra_one_line_says_what_to_install(tmp_path, missing):
     with start(tmp_path, program=("-c", WITHOUT % missing)) as process:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=PATIENCE)
     (line,) = errors.splitlines()
     assert process.returncode == 2 and output == "" and line.endswith("pip install 'nnstyle[studio]'")
     assert not (tmp_path / "x").exists()
@@ -133,7 +134,7 @@ def test_it_listens_on_this_computer_alone_and_ctrl_c_saves_the_picture_for_anot
         number = page.order()
         wait_for(lambda: page.iterations(number) > 1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGINT
     assert "saving the picture so far" in errors and "Traceback" not in errors
     reached = stored_settings(tmp_path / "nnstyle-studio/0001.png")["iterations"]
@@ -150,7 +151,7 @@ def test_it_listens_on_this_computer_alone_and_ctrl_c_saves_the_picture_for_anot
             b"event: closing\ndata: {}\n\n"
         )  # it does not keep the server from ending
         stream.close()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
     assert stored_settings(tmp_path / "nnstyle-studio/0001.png")["iterations"] > reached
 

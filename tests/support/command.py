@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.support.patience import PATIENCE
+
 from .pictures import noise
 
 SMALL = ["--size", "48", "--iterations", "3", "--border", "0"]
@@ -33,7 +35,7 @@ def run(folder, *arguments, **environment):
         capture_output=True,
         text=True,
         env=ENVIRONMENT | environment,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

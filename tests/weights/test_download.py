@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 from concurrent.futures import ProcessPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
@@ -13,6 +12,7 @@ import pytest
 from nnstyle import InputError, load_weights
 from nnstyle.weights import download, known, loading
 from nnstyle.weights.__main__ import main
+from tests.support.patience import PATIENCE
 from tests.support.tiny import tiny_weights
 from tests.support.vgg_files import write_vgg
 
@@ -38,8 +38,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         half = len(content) // 2
         self.wfile.write(content[:half])
-        if how == "slow":
-            time.sleep(0.5)
+        if how == "together":
+            server.together.wait()
         if how != "cut":
             self.wfile.write(content[half:])
 
@@ -64,6 +64,7 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.content, server.asked, server.cache, server.sent = content, [], cache, 0
+        server.together = threading.Barrier(2, timeout=PATIENCE)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -173,12 +174,13 @@ def fetch_in_a_process(network):
 
 
 @pytest.mark.slow
-def test_two_processes_at_once(server, monkeypatch):
-    network = tiny_network(server, "slow")
+def test_two_processes_at_once(server):
+    """Each has half of the file when the other begins, however long either takes to start."""
+    network = tiny_network(server, "together")
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         results = list(pool.map(fetch_in_a_process, [network, network]))
     assert results == [server.content] * 2 and in_cache(server) == {"tiny.h5": server.content}
-    assert server.asked == ["slow"] * 2  # truly at once
+    assert server.asked == ["together"] * 2
 
 
 def test_the_cache_has_a_place_of_its_own_on_this_platform(monkeypatch):

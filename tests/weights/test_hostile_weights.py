@@ -20,6 +20,7 @@ from nnstyle.weights.known import KNOWN
 from tests.campaigns import hostile_weights
 from tests.support import torch_files
 from tests.support.command import ENVIRONMENT
+from tests.support.patience import PATIENCE
 from tests.support.tiny import tiny_weights
 from tests.support.vgg_files import write_vgg
 from tests.support.weight_files import (
@@ -76,7 +77,7 @@ def test_no_hdf5_file_takes_much_memory_of_the_process_that_reads_it(tmp_path):
         paths.append(tmp_path / f"{number}.h5")
         paths[-1].write_bytes(hostile_weights.hdf5(tmp_path, maker))
     command = [sys.executable, "-c", READ_AND_MEASURE, *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, timeout=100, check=True)
+    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, timeout=PATIENCE, check=True)
     _, intact, *harmful = map(int, done.stderr.split())
     assert done.stdout.count(trial.BEGUN) == len(paths)
     for (maker, words), peak in zip(HARMFUL_HDF5, harmful, strict=True):

@@ -15,6 +15,7 @@ from nnstyle.weights import rescale
 from nnstyle.weights.__main__ import main
 from nnstyle.weights.formats.hdf5 import write_hdf5
 from tests.support.command import ENVIRONMENT, files
+from tests.support.patience import PATIENCE
 from tests.support.tiny import tiny_weights
 from tests.support.vgg_files import write_vgg
 from tests.support.weight_files import write_caffe
@@ -152,7 +153,7 @@ def test_a_closed_pipe_is_no_error(arguments, unbuffered):
     line = f"{sys.executable} -m nnstyle.weights {arguments} | head -0"
     environment = ENVIRONMENT | {"PYTHONUNBUFFERED": unbuffered}
     result = subprocess.run(
-        line, shell=True, env=environment, capture_output=True, text=True, timeout=60, check=True
+        line, shell=True, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert result.stderr == ""
 
