@@ -20,7 +20,7 @@ from tests.campaigns import batch as campaign
 from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
-SHORT = ["--count", "9", "--damaged", "2", "--size", "64", "--iterations", "5", "--rounds", "1"]
+SHORT = ["--count", "9", "--damaged", "2", "--rounds", "1", "--film-iterations", "5"]
 
 
 @pytest.mark.parametrize("part", campaign.PARTS)

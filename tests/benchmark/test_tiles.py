@@ -18,9 +18,9 @@ def test_times_are_medians_for_each_pixel(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own(capfd):
-    assert tiles.main(["--memory", "320x64", "64x96", "--tile", "32", "--iterations", "1"]) == 0
+    assert tiles.main(["--memory", "128x64", "64x96", "--tile", "32", "--iterations", "1"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    starts = ["pocket, 320 x 64 px in tiles of 32 px", "pocket, 64 x 96 px whole"]
+    starts = ["pocket, 128 x 64 px in tiles of 32 px", "pocket, 64 x 96 px whole"]
     assert [line.split(":")[0] for line in lines] == starts
     for line in lines:
         peak = float(re.search(r"peak ([\d.]+) GB \(estimated [\d.]+\), optimizer lbfgs$", line)[1])

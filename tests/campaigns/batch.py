@@ -63,7 +63,7 @@ class Campaign:
     folder : path
         An empty one, to work in.
     arguments : argparse.Namespace
-        ``count``, ``damaged``, ``size``, ``iterations``, ``rounds`` and ``most_overhead`` are used.
+        ``count``, ``damaged``, ``size``, ``iterations``, ``film_iterations``, ``rounds`` and ``most_overhead`` are used.
     findings : Findings
     """
 
@@ -233,8 +233,9 @@ class Campaign:
         """A batch at work on all photographs: its process and its folder."""
         self.batches += 1
         folder = self.folder / f"batch-{self.batches}"
+        given = self.arguments
         size, iterations = (
-            (self.arguments.size, self.arguments.iterations) if photos == "photos" else (80, 20)
+            (given.size, given.iterations) if photos == "photos" else (80, given.film_iterations)
         )
         how = ["--size", size, "--iterations", iterations, "--device", "cpu"]
         pictures = [photos, "--styles", "style.jpg", "-o", folder, "-q"]
@@ -332,6 +333,7 @@ def make_parser():
     add("--damaged", type=int, default=20, metavar="N", help="of them (default: %(default)s)")
     add("--size", type=int, default=64, metavar="PX", help="of each picture (default: %(default)s)")
     add("--iterations", type=int, default=5, metavar="N", help="of each (default: %(default)s)")
+    add("--film-iterations", type=int, default=20, metavar="N", help="of each frame (default: %(default)s)")
     add("--rounds", type=int, default=3, metavar="N", help="of the overhead (default: %(default)s)")
     add(
         "--most-overhead",

@@ -488,7 +488,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("share", [45, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [45, pytest.param(5, marks=pytest.mark.slow)])
 def test_settings_that_somebody_made_up_take_one_line(picture, nnstyle_in, prepared, share):
     """No value in any place leads to a traceback, to two lines of complaint, or to a letter that a terminal obeys."""
     usual = stored_settings(picture)

@@ -163,16 +163,17 @@ def test_a_library_that_is_loaded_later_is_limited_too(library, monkeypatch):
 
 
 # Two threads painting at once took eight times as long as one after the other, because BLAS started threads
-# of its own in the second. A process of its own, since only there BLAS has its usual number of threads.
+# of its own in the second, which waited for each other and kept all cores busy: so it shows in processor time.
+# A process of its own, since only there BLAS has its usual number of threads.
 AT_ONCE = """
-import statistics, threading, time
+import threading, time
 import numpy as np
 import nnstyle
 
 content, style = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype(np.uint8)
 
 def paint():
-    nnstyle.stylize(content, style, size=96, iterations=15)
+    nnstyle.stylize(content, style, size=96, iterations=5)
 
 def one_after_the_other():
     paint()
@@ -185,15 +186,13 @@ def at_once():
     for painter in painters:
         painter.join()
 
-def seconds(function):
-    began = time.perf_counter()
+def processor_time(function):
+    began = time.process_time()
     function()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 paint()
-rounds = [(seconds(at_once), seconds(one_after_the_other)) for _ in range(3)]
-at_once_median, one_by_one_median = map(statistics.median, zip(*rounds))
-print(at_once_median / one_by_one_median)
+print(processor_time(at_once) / processor_time(one_after_the_other))
 """
 
 # A child that is forked while another thread computes hung in its first matrix product.
@@ -251,14 +250,14 @@ threading.Thread(target=work).start()
 """
 
 
-def run(code, seconds):
+def run(code):
     """Run Python code in a process of its own, with BLAS's usual number of threads; return what it prints."""
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=PATIENCE,
         env=environment,
         check=False,
     )
@@ -351,16 +350,16 @@ def test_what_a_helper_raises_is_raised():
 
 
 @pytest.mark.slow
-def test_two_threads_at_once_are_not_slower_than_one_after_the_other():
-    assert float(run(AT_ONCE, 120)) < 1.5
+def test_two_threads_at_once_are_no_more_work_than_one_after_the_other():
+    assert float(run(AT_ONCE)) < 1.5
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_child_forked_while_threads_compute_can_compute():
-    run(FORK, 60)
+    run(FORK)
 
 
 @pytest.mark.slow
 def test_a_thread_goes_on_after_the_main_thread():
-    assert run(WITHOUT_MAIN_THREAD, 60) == "10\n"
+    assert run(WITHOUT_MAIN_THREAD) == "10\n"
