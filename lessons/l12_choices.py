@@ -238,7 +238,7 @@ GREY = np.full((96, 128, 3), 128, np.uint8)
 
 
 def paint_on(picture, border=BORDER, **choices):
-    """A few iterations at one scale with average pooling, from the picture itself, apart from these choices."""
+    """Paint a few iterations from the picture itself: one scale, average pooling, unless chosen otherwise."""
     choices = {"size": 128, "iterations": 20, "scales": 1, "init": "content", "pooling": "average"} | choices
     return stylize(picture, PAINTING, WEIGHTS, border=border, **choices).image
 

@@ -404,8 +404,9 @@ class Settings:
         grain = self.grain
         if grain is None:
             is_coarse_photograph = self.init in ("recoloured", "content") and (self.scales or 1) > 1
-            # With a smaller beta the grain would be all that is seen. Without rescaling, our default says nothing.
-            is_painted = not self.rescale or beta >= self.alpha * usual_beta * LEAST_PAINTED
+            # With a smaller beta the grain would be all that is seen. The default beta is one for rescaled networks.
+            is_rescaled = self.rescale or (weights is not None and weights.rescaled)
+            is_painted = not is_rescaled or beta >= self.alpha * usual_beta * LEAST_PAINTED
             grain = GRAIN if is_coarse_photograph and is_painted and pooling == "average" else 0.0
         rate = self.learning_rate or (LEARNING_RATE if self.optimizer in WITH_RATE else None)
         return replace(

@@ -202,12 +202,12 @@ def test_leftovers_are_removed_where_only_a_writer_gets_a_lock(tmp_path, monkeyp
 
 
 def open_files(folder):
-    """The files of a folder that this process has open, as Linux tells."""
+    """What this process has open of a folder and its files, as Linux tells."""
     names = []
     for descriptor in os.listdir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):  # another thread has closed it meanwhile
             names.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-    return [name for name in names if name.startswith(f"{folder}/")]
+    return [name for name in names if name == str(folder) or name.startswith(f"{folder}/")]
 
 
 def test_an_open_file_is_seen_as_open(tmp_path):

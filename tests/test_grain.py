@@ -1,5 +1,7 @@
 """Noise where each scale begins: what it is, when there is some, and that even areas are painted otherwise with it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,6 +61,14 @@ def test_its_levels_are_the_picture_s_whatever_the_network_expects(preprocessing
     assert np.allclose(found, expected, atol=0.02)
 
 
+def test_the_default_beta_is_one_for_a_rescaled_network():
+    """A network whose file says that it is rescaled is so without `rescale`, too, and this beta is too small for it."""
+    how = {"size": 256, "pooling": "average", "beta_per_pixel": 399.0, "rescale": False}
+    for rescaled, level in ((True, 0), (False, 10)):
+        weights = dataclasses.replace(tiny_weights(), rescaled=rescaled)
+        assert prepare(noise(200, 256), PAINTING, weights, **how).settings.grain == level
+
+
 @pytest.mark.parametrize(
     ("how", "level"),
     [
@@ -76,7 +86,6 @@ def test_its_levels_are_the_picture_s_whatever_the_network_expects(preprocessing
         ({"beta_per_pixel": 399.0}, 0),  # of 4000: hardly anything is painted, and the grain would stay
         ({"beta_per_pixel": 401.0}, 10),
         ({"beta_per_pixel": 401.0, "alpha": 2.0}, 0),
-        ({"beta_per_pixel": 399.0, "rescale": False}, 10),  # our default says nothing of such a network
     ],
 )
 def test_by_default_there_is_some_where_a_photograph_is_painted_coarse_to_fine(
@@ -95,7 +104,7 @@ def test_no_other_grain_is_taken(level):
 
 
 def repeats(image):
-    """Whether 4 px of the middle of a picture come again beside them: the first two poolings halve its length twice."""
+    """Whether the 4 px left of the middle equal the 4 px right of it: 4, because two poolings halve the picture twice."""
     middle = image.shape[1] // 2
     return abs(image[:, middle - 4 : middle].astype(int) - image[:, middle : middle + 4]).max() <= 1
 

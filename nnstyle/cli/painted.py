@@ -27,7 +27,7 @@ REST = ["preprocessing_reason", "terms", "losses", "unfinished", "device", "tile
 ASKED = "size", "iterations", "scales", "beta"  # of an unfinished picture: what the finished one was to have
 # Settings that depend on others, or on the network, where they are left open.
 LEFT_OPEN: dict[str, Any] = dict.fromkeys(("scales", "learning_rate", "beta", "layer_weights", "pooling"))
-OLDER = {"grain": 0.0}  # what a picture was painted with whose version knew no such setting
+OLDER = {"grain": 0.0}  # what older versions, which had no such setting, painted with
 BY_USER = "given by the user"  # why a preprocessing was taken; for other reasons it is the network's own
 
 

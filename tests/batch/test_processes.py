@@ -53,6 +53,9 @@ def batch(album):
     process.communicate()
 
 
+SOON = 60  # seconds, far less than PATIENCE: that processes end soon is what is tested
+
+
 def wait_for(condition, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not condition():
@@ -73,7 +76,7 @@ def test_a_signal_ends_all_processes_and_leaves_whole_files(batch, number):
     out, err = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 128 + number and "Traceback" not in err
     assert "painted of 3: --resume goes on" in err
-    wait_for(lambda: all(map(is_gone, children)))
+    wait_for(lambda: all(map(is_gone, children)), SOON)
     there = files(Path("out"))
     finished = {json.loads(line)["output"] for line in there.pop("batch.jsonl").splitlines()}
     assert set(there) == finished and 1 <= len(finished) < 3
@@ -92,14 +95,14 @@ def test_ctrl_c_while_the_workers_start_waits_for_them_and_ends_them(batch):
     _, err = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 130 and "Traceback" not in err, err
     assert err.endswith("nnstyle: interrupted; 0 painted of 3: --resume goes on\n")
-    wait_for(lambda: all(map(is_gone, children)))
+    wait_for(lambda: all(map(is_gone, children)), SOON)
 
 
 def test_a_command_that_is_killed_leaves_no_workers(batch):
     wait_for(lambda: len(psutil.Process(batch.pid).children(recursive=True)) >= 2)
     children = psutil.Process(batch.pid).children(recursive=True)
     batch.kill()
-    wait_for(lambda: all(map(is_gone, children)))
+    wait_for(lambda: all(map(is_gone, children)), SOON)
 
 
 def test_a_scheduler_that_is_gone_ends_the_batch(album):
@@ -122,13 +125,15 @@ if __name__ == "__main__":
     ) as other:
         words = ["photos", "--styles", "x.png", "-o", "out", "--scheduler", address]
         words += ["--size", "48", "--border", "0", "--iterations", "40"]
-        ended = subprocess.run(
-            command(words, ("-m", "nnstyle.batch")),
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        other.kill()
+        try:
+            ended = subprocess.run(
+                command(words, ("-m", "nnstyle.batch")),
+                env=ENVIRONMENT,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+        finally:
+            other.kill()
     assert ended.returncode == 2 and "is gone: --resume goes on" in ended.stderr, ended.stderr
     assert "Traceback" not in ended.stderr

@@ -21,7 +21,7 @@ def pytest_generate_tests(metafunc):
 
 
 def pages_to_look_at(book):
-    """All but most pages of source code, which are made alike: of those, the three longest."""
+    """All pages, but of those of source code, which are made alike, only the three longest."""
     pages = site.pages_of(book)
     sources = [page for page in pages if book / "_modules/nnstyle" in page.parents]
     sources.sort(key=lambda page: page.stat().st_size)

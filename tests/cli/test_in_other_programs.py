@@ -82,9 +82,9 @@ def test_warnings_are_shown_as_before_by_threads_that_overlap(folder, capsys):
     def call(self, image):
         if threading.current_thread().name.startswith("second"):
             second_began.set()
-            first_ended.wait(PATIENCE)
+            assert first_ended.wait(PATIENCE)
         else:
-            second_began.wait(PATIENCE)
+            assert second_began.wait(PATIENCE)
         return compute(self, image)
 
     with pytest.MonkeyPatch.context() as patch:

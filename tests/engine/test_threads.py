@@ -164,7 +164,7 @@ def test_a_library_that_is_loaded_later_is_limited_too(library, monkeypatch):
 
 # Two threads painting at once took eight times as long as one after the other, because BLAS started threads
 # of its own in the second, which waited for each other and kept all cores busy: so it shows in processor time.
-# A process of its own, since only there BLAS has its usual number of threads.
+# The ratio is 1; without the limit of one BLAS thread, the two had not ended after fifteen times as long. A process of its own, since only there BLAS has its usual number of threads.
 AT_ONCE = """
 import threading, time
 import numpy as np

@@ -285,7 +285,7 @@ def test_again_and_more_like_this(page):
     page.locator("#list li", has_text=f"{number + 3}, finished").wait_for()
 
 
-def test_the_seed_of_the_grain_is_shown_where_it_counts(page):
+def test_the_seed_is_shown_where_there_may_be_noise(page):
     seed = page.get_by_label("Seed of the noise")
     for init, is_shown in (("recoloured", True), ("content", True), ("noise", True), ("style", False)):
         page.get_by_label("Initial image", exact=True).select_option(init)

@@ -168,6 +168,10 @@ def test_certificates_that_are_missing_are_no_fault_of_the_cache(monkeypatch, tm
         download.fetch("tiny")
 
 
+def wait_for_both(barrier):
+    barrier.wait(PATIENCE)
+
+
 def fetch_in_a_process(network):
     known.KNOWN["tiny"] = network
     return download.fetch("tiny").read_bytes()
@@ -175,9 +179,10 @@ def fetch_in_a_process(network):
 
 @pytest.mark.slow
 def test_two_processes_at_once(server):
-    """Each has half of the file when the other begins, however long either takes to start."""
-    network = tiny_network(server, "together")
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    """Both have started before either downloads, and each waits for the other halfway through the file."""
+    network, context = tiny_network(server, "together"), get_context("spawn")
+    both = context.Barrier(2)
+    with ProcessPoolExecutor(2, context, initializer=wait_for_both, initargs=(both,)) as pool:
         results = list(pool.map(fetch_in_a_process, [network, network]))
     assert results == [server.content] * 2 and in_cache(server) == {"tiny.h5": server.content}
     assert server.asked == ["together"] * 2

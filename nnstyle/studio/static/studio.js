@@ -64,7 +64,7 @@ function titleOf(painting) {
   return `${content} in the style of ${styles.join(" and ")}`;
 }
 
-const HAVE_SEEDS = ["recoloured", "content", "noise"];  // white noise, or the grain where a scale begins
+const HAVE_SEEDS = ["recoloured", "content", "noise"];  // those that may have white noise or grain
 
 function settingsOf(painting) {
   const { order } = painting;
