@@ -404,7 +404,7 @@ class Settings:
         grain = self.grain
         if grain is None:
             is_coarse_photograph = self.init in ("recoloured", "content") and (self.scales or 1) > 1
-            # With a smaller beta the grain would be all that is seen. The default beta is one for rescaled networks.
+            # With a smaller beta the grain would be all that is seen. The default is for rescaled networks.
             is_rescaled = self.rescale or (weights is not None and weights.rescaled)
             is_painted = not is_rescaled or beta >= self.alpha * usual_beta * LEAST_PAINTED
             grain = GRAIN if is_coarse_photograph and is_painted and pooling == "average" else 0.0

@@ -61,8 +61,8 @@ def test_its_levels_are_the_picture_s_whatever_the_network_expects(preprocessing
     assert np.allclose(found, expected, atol=0.02)
 
 
-def test_the_default_beta_is_one_for_a_rescaled_network():
-    """A network whose file says that it is rescaled is so without `rescale`, too, and this beta is too small for it."""
+def test_a_beta_is_too_small_only_for_a_rescaled_network():
+    """One whose file says that it is rescaled is so without `rescale`, too."""
     how = {"size": 256, "pooling": "average", "beta_per_pixel": 399.0, "rescale": False}
     for rescaled, level in ((True, 0), (False, 10)):
         weights = dataclasses.replace(tiny_weights(), rescaled=rescaled)

@@ -21,6 +21,7 @@ from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 SHORT = ["--count", "9", "--damaged", "2", "--rounds", "1", "--film-iterations", "5"]
+SOON = 60  # seconds, far less than PATIENCE: that processes end soon is what is tested
 
 
 @pytest.mark.parametrize("part", campaign.PARTS)
@@ -51,9 +52,6 @@ def batch(album):
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-
-
-SOON = 60  # seconds, far less than PATIENCE: that processes end soon is what is tested
 
 
 def wait_for(condition, seconds=PATIENCE):

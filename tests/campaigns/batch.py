@@ -63,7 +63,8 @@ class Campaign:
     folder : path
         An empty one, to work in.
     arguments : argparse.Namespace
-        ``count``, ``damaged``, ``size``, ``iterations``, ``film_iterations``, ``rounds`` and ``most_overhead`` are used.
+        ``count``, ``damaged``, ``size``, ``iterations``, ``film_iterations``, ``rounds`` and ``most_overhead``
+        are used.
     findings : Findings
     """
 

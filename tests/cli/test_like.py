@@ -490,7 +490,7 @@ ODD = [
 
 @pytest.mark.parametrize("share", [45, pytest.param(5, marks=pytest.mark.slow)])
 def test_settings_that_somebody_made_up_take_one_line(picture, nnstyle_in, prepared, share):
-    """None of these values, in the places that are tried, leads to a traceback, to two lines of complaint, or to a letter that a terminal obeys."""
+    """Odd values in many places: each gets one line of complaint, without a letter that a terminal obeys."""
     usual = stored_settings(picture)
     names = [*usual, "unfinished", "terms", "init_sha256"]
     for name, value in list(itertools.product(names, ODD))[::share]:

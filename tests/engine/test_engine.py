@@ -124,7 +124,7 @@ def workers_of(engine):
 
 
 def are_gone(threads):
-    """Whether all of them end soon."""
+    """Whether all of them end."""
     for thread in threads:
         thread.join(PATIENCE)
     return not any(thread.is_alive() for thread in threads)

@@ -162,9 +162,10 @@ def test_a_library_that_is_loaded_later_is_limited_too(library, monkeypatch):
     assert (library.get_num_threads(), later.get_num_threads()) == (4, 4)
 
 
-# Two threads painting at once took eight times as long as one after the other, because BLAS started threads
-# of its own in the second, which waited for each other and kept all cores busy: so it shows in processor time.
-# The ratio is 1; without the limit of one BLAS thread, the two had not ended after fifteen times as long. A process of its own, since only there BLAS has its usual number of threads.
+# Two threads painting at once took eight times as long as one after the other, because BLAS started threads of
+# its own, which kept all cores busy while they waited for each other. So it shows in processor time: their ratio
+# is 1, and without the limit of one BLAS thread the two had not ended after fifteen times as long. It takes a
+# process of its own, since only there BLAS has its usual number of threads.
 AT_ONCE = """
 import threading, time
 import numpy as np
